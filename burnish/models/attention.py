@@ -1,0 +1,229 @@
+"""The attention seam: one function, registered with transformers, that sees documents instead of masks.
+
+transformers gives a function that is registered only with `AttentionInterface` no mask at all, so causality, the documents
+of a packed row, sliding windows and padding are decided here, from the `layout` that travels as a keyword argument
+through the model's own forward.
+"""
+
+import inspect
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from burnish.errors import ModelError
+from burnish.types import Batch
+
+NAME = "burnish"
+HARMLESS = frozenset({"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states"})
+EXPLICIT_UP_TO = 1024  # longer documents go through scaled_dot_product_attention, which never holds all scores at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Documents of nearly one length, attended in one batched product."""
+
+    count: int
+    length: int  # rounded up, so that few shapes occur
+    gather: Int[Tensor, "count*length"]  # places in the flattened rows; a place past a document's end repeats its last
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where the documents of packed rows stand; what the attention function needs to keep them apart."""
+
+    groups: tuple[Group, ...]
+    scatter: Int[Tensor, "rows*time"]  # for each place of the flattened rows, its place in the concatenated groups
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CacheLayout:
+    """Positions of queries and of everything in the cache; -1 marks what is no token."""
+
+    queries: Int[Tensor, "rows time"]
+    keys: Int[Tensor, "rows keys"]
+
+
+def bucket(length: int) -> int:
+    """A length rounded up: multiples of 8 up to 64, of 16 up to 256, then of 64. oneDNN compiles for each new shape."""
+    step = 8 if length <= 64 else 16 if length <= 256 else 64
+    return -(-length // step) * step
+
+
+def packed_layout(documents: Int[Tensor, "rows time"]) -> Layout:
+    """The layout of a batch's rows from the document index of every place (-1 for padding)."""
+    flat = documents.reshape(-1).cpu()
+    starts = torch.nonzero(torch.diff(flat, prepend=torch.tensor([-2])) != 0)[:, 0].tolist()
+    ends = [*starts[1:], len(flat)]
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for start, end in zip(starts, ends, strict=True):
+        if flat[start] >= 0:
+            by_length.setdefault(bucket(end - start), []).append((start, end))
+    groups, scatter, done = [], torch.zeros(len(flat), dtype=torch.long), 0
+    for length, spans in sorted(by_length.items()):
+        first = torch.tensor([start for start, _ in spans])[:, None]
+        last = torch.tensor([end - 1 for _, end in spans])[:, None]
+        places = torch.minimum(first + torch.arange(length), last)
+        for i, (start, end) in enumerate(spans):
+            scatter[start:end] = torch.arange(end - start) + done + i * length
+        groups.append(Group(len(spans), length, places.reshape(-1).to(documents.device)))
+        done += len(spans) * length
+    return Layout(tuple(groups), scatter.to(documents.device))
+
+
+@lru_cache(maxsize=256)
+def _causal(
+    length: int, window: int | None, repeat: int, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "1 queries length"]:
+    """Additive mask of one document, repeated for the query heads that share a key head."""
+    distance = torch.arange(length)[:, None] - torch.arange(length)[None]
+    seen = (distance >= 0) if window is None else (distance >= 0) & (distance < window)
+    mask = torch.zeros(length, length, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+    return mask.repeat(repeat, 1)[None].to(device)
+
+
+def _attend_group(
+    query: Float[Tensor, "heads count length head"],
+    key: Float[Tensor, "kv_heads count length head"],
+    value: Float[Tensor, "kv_heads count length head"],
+    scaling: float,
+    window: int | None,
+) -> Float[Tensor, "count*length heads head"]:
+    """Causal attention inside each document of one group."""
+    heads, count, length, head = query.shape
+    kv_heads = key.shape[0]
+    repeat = heads // kv_heads
+    if length > EXPLICIT_UP_TO:
+        seen = None if window is None else _causal(length, window, 1, query.dtype, query.device)[0]
+        mixed = F.scaled_dot_product_attention(
+            query.transpose(0, 1),
+            key.transpose(0, 1),
+            value.transpose(0, 1),
+            attn_mask=seen,
+            is_causal=seen is None,
+            scale=scaling,
+            enable_gqa=repeat > 1,
+        )
+        return mixed.permute(0, 2, 1, 3).reshape(count * length, heads, head)
+    q = query.view(kv_heads, repeat, count, length, head).permute(0, 2, 1, 3, 4)
+    q = q.reshape(kv_heads * count, repeat * length, head)
+    k, v = (t.reshape(kv_heads * count, length, head) for t in (key, value))
+    mask = _causal(length, window, repeat, q.dtype, q.device)
+    scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scaling)
+    mixed = torch.bmm(torch.softmax(scores, -1), v).view(kv_heads, count, repeat, length, head)
+    return mixed.permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
+
+
+def _attend_packed(
+    query: Float[Tensor, "rows heads time head"],
+    key: Float[Tensor, "rows kv_heads time head"],
+    value: Float[Tensor, "rows kv_heads time head"],
+    layout: Layout,
+    scaling: float,
+    window: int | None,
+) -> Float[Tensor, "rows time heads head"]:
+    rows, heads, time, head = query.shape
+    flat = [t.transpose(0, 1).reshape(t.shape[1], rows * time, head) for t in (query, key, value)]
+    parts = []
+    for group in layout.groups:
+        q, k, v = (t.index_select(1, group.gather).view(len(t), group.count, group.length, head) for t in flat)
+        parts.append(_attend_group(q, k, v, scaling, window))
+    return torch.cat(parts).index_select(0, layout.scatter).view(rows, time, heads, head)
+
+
+def _attend_cached(
+    query: Float[Tensor, "rows heads time head"],
+    key: Float[Tensor, "rows kv_heads keys head"],
+    value: Float[Tensor, "rows kv_heads keys head"],
+    layout: CacheLayout,
+    scaling: float,
+    window: int | None,
+) -> Float[Tensor, "rows time heads head"]:
+    rows, heads, time, head = query.shape
+    kv_heads, keys = key.shape[1:3]
+    repeat = heads // kv_heads
+    distance = layout.queries[:, :, None] - layout.keys[:, None]
+    seen: Bool[Tensor, "rows time keys"] = (distance >= 0) & (layout.keys[:, None] >= 0)
+    if window is not None:
+        seen = seen & (distance < window)
+    mask = torch.zeros(seen.shape, dtype=query.dtype, device=query.device)
+    mask = mask.masked_fill(~seen, torch.finfo(query.dtype).min)
+    if time * keys > 1 << 14:
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask[:, None], scale=scaling, enable_gqa=repeat > 1
+        )
+        return mixed.transpose(1, 2)
+    q = query.reshape(rows, kv_heads, repeat * time, head)
+    scores = (q @ key.transpose(2, 3)).mul_(scaling).view(rows, kv_heads, repeat, time, keys)
+    weights = torch.softmax(scores + mask[:, None, None], -1).view(rows, kv_heads, repeat * time, keys)
+    return (weights @ value).view(rows, heads, time, head).transpose(1, 2)
+
+
+def attention(
+    module: nn.Module,
+    query: Float[Tensor, "rows heads time head"],
+    key: Float[Tensor, "rows kv_heads keys head"],
+    value: Float[Tensor, "rows kv_heads keys head"],
+    attention_mask: Tensor | None,
+    layout: Layout | CacheLayout | None = None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    dropout: float = 0.0,
+    is_causal: bool | None = None,
+    **others: object,
+) -> tuple[Float[Tensor, "rows time heads head"], None]:
+    """What transformers calls in every attention layer; raises `ModelError` on anything that it does not implement."""
+    unknown = sorted(k for k, v in others.items() if v is not None and k not in HARMLESS)
+    if unknown or attention_mask is not None or dropout or is_causal is False or layout is None:
+        found = ", ".join(unknown) or "a mask, dropout, attention that is not causal, or no layout"
+        raise ModelError(f"{type(module).__name__}: burnish's attention does not implement {found}")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if isinstance(layout, Layout):
+        return _attend_packed(query, key, value, layout, scaling, sliding_window), None
+    return _attend_cached(query, key, value, layout, scaling, sliding_window), None
+
+
+AttentionInterface.register(NAME, attention)
+
+
+def is_packed(model: nn.Module) -> bool:
+    """Whether the model attends through this module (else through its own attention, one document a row)."""
+    return getattr(model.config, "_attn_implementation", None) == NAME
+
+
+@lru_cache(maxsize=64)
+def _cache_keyword(forward: object) -> str:
+    """transformers 5 renamed `past_key_values` to `cache` on the way."""
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"  # type: ignore[arg-type]
+
+
+def forward_hidden(model: nn.Module, batch: Batch, layout: Layout | None = None) -> Float[Tensor, "rows time hidden"]:
+    """Hidden states before the output head, every document by itself.
+
+    A model that failed the self-check for packing runs through its own attention; its rows must hold one document.
+    """
+    if is_packed(model):
+        extra = {"layout": packed_layout(batch.documents) if layout is None else layout}
+    else:
+        assert len(batch.ids) == len(batch.tokens) == 1, "a model without packing takes one document at a time"
+        extra = {}
+    base = model.base_model
+    return base(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, **extra).last_hidden_state
+
+
+def forward_cached(
+    model: nn.Module,
+    tokens: Int[Tensor, "rows time"],
+    layout: CacheLayout,
+    cache: object,
+) -> Float[Tensor, "rows time hidden"]:
+    """Hidden states of tokens that continue what `cache` (a `DynamicCache()` without a config, never cropped) holds."""
+    base = model.base_model
+    keyword = _cache_keyword(type(base).forward)
+    positions = layout.queries.clamp_min(0)
+    result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=layout, **{keyword: cache})
+    return result.last_hidden_state
