@@ -1,0 +1,1 @@
+"""The comparison: arms measured on the same items, paired intervals, a verdict."""
