@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import torch
     from jaxtyping import Int
     from torch import Tensor
 
@@ -84,6 +85,11 @@ class Batch:
     documents: "Int[Tensor, 'rows time']"  # index of the document within the batch, -1 for padding
     positions: "Int[Tensor, 'rows time']"  # restart in each document
     ids: tuple[str, ...]  # the example of each document
+
+    def to(self, device: "torch.device | str") -> "Batch":
+        """The same batch on a device."""
+        moved = (t.to(device) for t in (self.tokens, self.targets, self.documents, self.positions))
+        return Batch(*moved, ids=self.ids)
 
 
 @dataclass(frozen=True, slots=True)

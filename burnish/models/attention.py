@@ -42,10 +42,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CacheLayout:
-    """Positions of queries and of everything in the cache; -1 marks what is no token."""
+    """Positions of queries and of everything in the cache; -1 marks what is no token.
+
+    With segments, several continuations of one row stand side by side: a query sees the keys of segment -1, which all
+    share, and those of its own segment.
+    """
 
     queries: Int[Tensor, "rows time"]
     keys: Int[Tensor, "rows keys"]
+    query_segments: Int[Tensor, "rows time"] | None = None
+    key_segments: Int[Tensor, "rows keys"] | None = None
 
 
 def bucket(length: int) -> int:
@@ -150,6 +156,9 @@ def _attend_cached(
     seen: Bool[Tensor, "rows time keys"] = (distance >= 0) & (layout.keys[:, None] >= 0)
     if window is not None:
         seen = seen & (distance < window)
+    if layout.query_segments is not None and layout.key_segments is not None:
+        shared = layout.key_segments[:, None] < 0
+        seen = seen & (shared | (layout.key_segments[:, None] == layout.query_segments[:, :, None]))
     mask = torch.zeros(seen.shape, dtype=query.dtype, device=query.device)
     mask = mask.masked_fill(~seen, torch.finfo(query.dtype).min)
     if time * keys > 1 << 14:

@@ -1,12 +1,16 @@
 """The output head as the model itself applies it: weight, bias, multiplier, soft cap."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from burnish.errors import ModelError
+from burnish.types import IGNORE
+
+CHUNK = 128  # targets at a time: 25 MB of fp32 logits at a vocabulary of 49,152
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,28 @@ def head_of(model: nn.Module) -> Head:
     divisor = float(getattr(config, "logits_scaling", None) or 1.0)
     cap = getattr(config, "final_logit_softcapping", None)
     return Head(module.weight, module.bias, multiplier / divisor, None if cap is None else float(cap))
+
+
+def target_places(
+    hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
+) -> tuple[Float[Tensor, "places hidden"], Int[Tensor, "places"]]:
+    """Hidden states and targets where something is learned, in row order."""
+    flat = targets.reshape(-1)
+    at = torch.nonzero(flat != IGNORE)[:, 0]
+    return hidden.reshape(-1, hidden.shape[-1]).index_select(0, at), flat.index_select(0, at)
+
+
+@torch.no_grad()
+def nats_of_targets(
+    model: nn.Module, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
+) -> Float[Tensor, "places"]:
+    """Nats of every single target, fp32, in row order; for validation and likelihoods."""
+    places, wanted = target_places(hidden, targets)
+    return torch.cat([*_nats(head_of(model), places, wanted), torch.zeros(0)])
+
+
+def _nats(head: Head, places: Tensor, wanted: Tensor) -> Iterator[Tensor]:
+    for start in range(0, len(wanted), CHUNK):
+        logits = head.logits(places[start : start + CHUNK]).float()
+        at = wanted[start : start + CHUNK, None]
+        yield (torch.logsumexp(logits, -1) - logits.gather(1, at)[:, 0]).cpu()

@@ -1,0 +1,57 @@
+"""Tokenised documents into rows: no padding between them, targets shifted once inside each document (rule 3)."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from burnish.types import IGNORE, Batch, TokenizedExample
+
+ROUND = 64  # a row's length is rounded up to this, so that matrix products meet few shapes
+
+
+def rows_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """First-fit decreasing: indices of the documents of each row, at most `capacity` places a row.
+
+    A document longer than the capacity has a row of its own. A pure function of the lengths.
+    """
+    rows: list[tuple[int, list[int]]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        for at, (used, row) in enumerate(rows):
+            if used + lengths[index] <= capacity:
+                rows[at] = (used + lengths[index], [*row, index])
+                break
+        else:
+            rows.append((lengths[index], [index]))
+    return [row for _, row in rows]
+
+
+def batch_of(documents: Sequence[TokenizedExample], *, first_position: int = 0, round_to: int = ROUND) -> Batch:
+    """One row that holds these documents one after the other; positions restart at `first_position` in each."""
+    tokens: list[int] = []
+    targets: list[int] = []
+    index: list[int] = []
+    positions: list[int] = []
+    for number, document in enumerate(documents):
+        shifted = zip(document.tokens[1:], document.trained[1:], strict=True)
+        tokens += document.tokens
+        targets += [token if trained else IGNORE for token, trained in shifted] + [IGNORE]
+        index += [number] * len(document.tokens)
+        positions += range(first_position, first_position + len(document.tokens))
+    spare = -len(tokens) % round_to
+    tokens += [0] * spare
+    targets += [IGNORE] * spare
+    index += [-1] * spare
+    positions += range(spare)
+    as_row = [torch.tensor(values, dtype=torch.long)[None] for values in (tokens, targets, index, positions)]
+    return Batch(*as_row, ids=tuple(document.id for document in documents))
+
+
+def micro_batches(
+    documents: Sequence[TokenizedExample], capacity: int, *, first_position: int = 0, alone: bool = False
+) -> Iterator[Batch]:
+    """The rows of one update, one batch each; `alone` puts every document in a row of its own without padding."""
+    if alone:
+        yield from (batch_of([document], first_position=first_position, round_to=1) for document in documents)
+        return
+    for row in rows_of([len(document.tokens) for document in documents], capacity):
+        yield batch_of([documents[i] for i in row], first_position=first_position)

@@ -1,0 +1,1 @@
+"""What a model says: greedy decoding in batches with a cache, and the likelihood of given answers."""

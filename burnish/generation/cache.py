@@ -1,0 +1,126 @@
+"""A cache of keys and values with its room taken beforehand, and the prompts that fill it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from burnish.models.attention import CacheLayout, forward_cached
+from burnish.models.seams import layers_of
+
+
+class RoomyCache(DynamicCache):
+    """Never cropped, whatever the model's windows (positions decide what is seen), and never copied to grow."""
+
+    def __init__(self, layers: int, room: int) -> None:
+        super().__init__()
+        self.room, self.length = room, 0
+        self.keys: list[Tensor | None] = [None] * layers
+        self.values: list[Tensor | None] = [None] * layers
+
+    def update(
+        self,
+        key_states: Float[Tensor, "rows kv_heads time head"],
+        value_states: Float[Tensor, "rows kv_heads time head"],
+        layer_idx: int,
+        *_: object,
+        **__: object,
+    ) -> tuple[Tensor, Tensor]:
+        """Append to a layer; returns views of everything it holds."""
+        rows, kv_heads, time, head = key_states.shape
+        end = self.length + time
+        assert end <= self.room, "a cache was asked for more room than was planned"
+        views = []
+        for store, new in ((self.keys, key_states), (self.values, value_states)):
+            held = store[layer_idx]
+            if held is None:
+                held = new.new_empty(rows, kv_heads, self.room, new.shape[-1])
+                store[layer_idx] = held
+            held[:, :, self.length : end] = new
+            views.append(held[:, :, :end])
+        return views[0], views[1]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
+        """Tokens held."""
+        return self.length
+
+    def repeated(self, rows: int, room: int) -> "RoomyCache":
+        """One row's content as the beginning of `rows` rows."""
+        other = RoomyCache(len(self.keys), room)
+        for mine, theirs in ((self.keys, other.keys), (self.values, other.values)):
+            for layer, held in enumerate(mine):
+                assert held is not None
+                new = held.new_empty(rows, held.shape[1], room, held.shape[3])
+                new[:, :, : self.length] = held[:, :, : self.length]
+                theirs[layer] = new
+        other.length = self.length
+        return other
+
+    def keep_rows(self, rows: Int[Tensor, "kept"]) -> None:
+        """Let the other rows go."""
+        for store in (self.keys, self.values):
+            for layer, held in enumerate(store):
+                assert held is not None
+                store[layer] = held.index_select(0, rows)
+
+
+@dataclass(slots=True)
+class Prompts:
+    """Prompts that went through the model: the cache, the positions it holds, and each row's last hidden state."""
+
+    cache: RoomyCache
+    keys: Int[Tensor, "rows keys"]  # position of everything in the cache, -1 for padding
+    last: Float[Tensor, "rows hidden"]
+    lengths: Int[Tensor, "rows"]
+
+
+def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with; at least one token of each is left over."""
+    limit = min(len(prompt) for prompt in prompts) - 1
+    first = prompts[0]
+    size = 0
+    while size < limit and all(prompt[size] == first[size] for prompt in prompts):
+        size += 1
+    return size
+
+
+def _extend(
+    model: nn.Module, tokens: Tensor, positions: Tensor, cache: RoomyCache, keys: Tensor
+) -> tuple[Float[Tensor, "rows time hidden"], Int[Tensor, "rows keys"]]:
+    keys = torch.cat([keys, positions], 1)
+    hidden = forward_cached(model, tokens, CacheLayout(positions, keys), cache)
+    cache.length += tokens.shape[1]
+    return hidden, keys
+
+
+@torch.no_grad()
+def read_prompts(model: nn.Module, prompts: Sequence[Sequence[int]], spare: int, *, share: bool = True) -> Prompts:
+    """Run prompts through the model side by side, their common beginning once; `spare` is the room left after them.
+
+    Prompts are padded on the right; padding has position -1 and is never seen.
+    """
+    device = model.get_input_embeddings().weight.device
+    layers = len(layers_of(model))
+    size = common_beginning(prompts) if share and len(prompts) > 1 else 0
+    longest = max(len(prompt) for prompt in prompts)
+    rows = len(prompts)
+    keys = torch.empty(1, 0, dtype=torch.long, device=device)
+    if size:
+        cache = RoomyCache(layers, size)
+        tokens = torch.tensor([list(prompts[0][:size])], device=device)
+        _, keys = _extend(model, tokens, torch.arange(size, device=device)[None], cache, keys)
+        cache = cache.repeated(rows, longest + spare)
+    else:
+        cache = RoomyCache(layers, longest + spare)
+    rest = [list(prompt[size:]) for prompt in prompts]
+    width = longest - size
+    tokens = torch.tensor([r + [0] * (width - len(r)) for r in rest], device=device)
+    lengths = torch.tensor([len(r) for r in rest], device=device)
+    places = torch.arange(width, device=device)[None]
+    positions = torch.where(places < lengths[:, None], places + size, -1)
+    hidden, keys = _extend(model, tokens, positions, cache, keys.expand(rows, -1))
+    last = hidden[torch.arange(rows, device=device), lengths - 1]
+    return Prompts(cache, keys, last, lengths + size)

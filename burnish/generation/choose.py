@@ -1,0 +1,104 @@
+"""How likely given answers are: several after each prompt, or the targets of whole documents."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from burnish.data.pack import batch_of, rows_of
+from burnish.generation.cache import Prompts, read_prompts
+from burnish.models.attention import CacheLayout, forward_cached, forward_hidden, is_packed
+from burnish.models.head import nats_of_targets
+from burnish.types import IGNORE, TokenizedExample
+
+ROW = 1024  # tokens of a row of documents
+
+
+@torch.no_grad()
+def continuation_scores(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[Sequence[int]]],
+    *,
+    share: bool = True,
+) -> list[list[float]]:
+    """Summed log-probability (nats) of each prompt's continuations; a continuation has at least one token.
+
+    A prompt is forwarded once, the prompts' common beginning once for all; a prompt's continuations stand side by side
+    in one row, each seeing the prompt and itself.
+    """
+    if not prompts:
+        return []
+    if not is_packed(model):
+        return [_one_by_one(model, p, c) for p, c in zip(prompts, continuations, strict=True)]
+    inputs = [[token for c in row for token in c[:-1]] for row in continuations]  # the last token is only predicted
+    width = max(len(row) for row in inputs)
+    state = read_prompts(model, prompts, width, share=share)
+    hidden = _continued(model, state, inputs, continuations, width) if width else None
+    scores = []
+    for row, given in enumerate(continuations):
+        states, wanted, at = [], [], 0
+        for tokens in given:
+            states.append(state.last[row, None])
+            if len(tokens) > 1:
+                assert hidden is not None
+                states.append(hidden[row, at : at + len(tokens) - 1])
+            at += len(tokens) - 1
+            wanted += list(tokens)
+        nats = nats_of_targets(model, torch.cat(states)[None], torch.tensor([wanted], device=state.last.device))
+        scores.append([-float(part.sum()) for part in nats.double().split([len(tokens) for tokens in given])])
+    return scores
+
+
+def _continued(
+    model: nn.Module,
+    state: Prompts,
+    inputs: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[Sequence[int]]],
+    width: int,
+) -> Float[Tensor, "rows width hidden"]:
+    """Hidden states of all continuations of all prompts, in one forward."""
+    device = state.last.device
+    tokens = torch.zeros(len(inputs), width, dtype=torch.long)
+    positions = torch.full((len(inputs), width), -1)
+    segments = torch.zeros(len(inputs), width, dtype=torch.long)
+    for row, given in enumerate(continuations):
+        at = 0
+        for number, continuation in enumerate(given):
+            end = at + len(continuation) - 1
+            tokens[row, at:end] = torch.tensor(continuation[:-1])
+            positions[row, at:end] = torch.arange(end - at) + int(state.lengths[row])
+            segments[row, at:end] = number
+            at = end
+    tokens, positions, segments = tokens.to(device), positions.to(device), segments.to(device)
+    keys = torch.cat([state.keys, positions], 1)
+    key_segments = torch.cat([torch.full_like(state.keys, -1), segments], 1)
+    layout = CacheLayout(positions, keys, segments, key_segments)
+    return forward_cached(model, tokens, layout, state.cache)
+
+
+def _one_by_one(model: nn.Module, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
+    documents = [
+        TokenizedExample(str(i), (*prompt, *c), (False,) * len(prompt) + (True,) * len(c))
+        for i, c in enumerate(continuations)
+    ]
+    return [-nats for nats, _ in reference_nats(model, documents)]
+
+
+@torch.no_grad()
+def reference_nats(model: nn.Module, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
+    """(summed nats, targets) of each document, by packed rows of a fixed size: a pure function of the documents."""
+    results: dict[int, tuple[float, int]] = {}
+    device = model.get_input_embeddings().weight.device
+    packed = is_packed(model)
+    rows = rows_of([len(d.tokens) for d in documents], ROW) if packed else [[i] for i in range(len(documents))]
+    for row in rows:
+        batch = batch_of([documents[i] for i in row], round_to=64 if packed else 1)
+        targets = batch.targets.to(device)
+        nats = nats_of_targets(model, forward_hidden(model, batch.to(device)), targets)
+        owner = batch.documents.reshape(-1)[batch.targets.reshape(-1) != IGNORE]
+        for number, index in enumerate(row):
+            own = nats[owner == number]
+            results[index] = (float(own.double().sum()), len(own))
+    return [results[i] for i in range(len(documents))]

@@ -1,0 +1,1 @@
+"""The engine: loss, optimiser, schedule, one step, the loop as a generator of events, checkpoints."""

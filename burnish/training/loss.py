@@ -1,0 +1,86 @@
+"""Summed cross-entropy of the output head, only where there is a target, without ever holding all logits."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from burnish.models.head import CHUNK, Head, head_of, target_places
+from burnish.types import IGNORE, Batch
+
+def _chunk(
+    head: Head, hidden: Float[Tensor, "places hidden"], targets: Int[Tensor, "places"]
+) -> tuple[Float[Tensor, "places"], Float[Tensor, "places vocab"]]:
+    """Nats of each target, and the gradient of their sum with respect to `hidden @ weight.T + bias`, both fp32."""
+    logits = F.linear(hidden, head.weight, head.bias).float()
+    if head.multiplier != 1:
+        logits.mul_(head.multiplier)
+    slope = None
+    if head.soft_cap is not None:
+        squashed = torch.tanh(logits.div_(head.soft_cap))
+        slope = 1 - squashed**2
+        logits = squashed.mul_(head.soft_cap)
+    norm = torch.logsumexp(logits, -1)
+    at = targets[:, None]
+    nats = norm - logits.gather(1, at)[:, 0]
+    gradient = logits.sub_(norm[:, None]).exp_()
+    gradient.scatter_add_(1, at, torch.full_like(at, -1, dtype=gradient.dtype))
+    if slope is not None:
+        gradient.mul_(slope)
+    if head.multiplier != 1:
+        gradient.mul_(head.multiplier)
+    return nats, gradient
+
+
+class _HeadLoss(torch.autograd.Function):
+    """The gradient is made in the forward pass, chunk by chunk, so no logits are kept for the backward pass."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        hidden: Float[Tensor, "places hidden"],
+        weight: Float[Tensor, "vocab hidden"],
+        bias: Float[Tensor, "vocab"] | None,
+        targets: Int[Tensor, "places"],
+        head: Head,
+    ) -> Float[Tensor, ""]:
+        total = torch.zeros((), dtype=torch.float64, device=hidden.device)
+        of_hidden = torch.empty_like(hidden)
+        of_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        of_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and ctx.needs_input_grad[2] else None
+        for start in range(0, len(targets), CHUNK):
+            part = slice(start, start + CHUNK)
+            nats, gradient = _chunk(head, hidden[part], targets[part])
+            total += nats.sum(dtype=torch.float64)
+            low = gradient.to(hidden.dtype)
+            torch.mm(low, weight, out=of_hidden[part])
+            if of_weight is not None:
+                of_weight.addmm_(low.t().to(torch.float32), hidden[part].to(torch.float32))
+            if of_bias is not None:
+                of_bias += gradient.sum(0)
+        ctx.gradients = (of_hidden, of_weight, of_bias)
+        return total.to(torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        scaled = [None if g is None else g * grad.to(g.dtype) for g in ctx.gradients]
+        return (*scaled, None, None)
+
+
+def summed_loss(
+    model: nn.Module, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
+) -> Float[Tensor, ""]:
+    """Nats summed over all targets (rule 2), differentiable in the hidden states and, where it trains, the head."""
+    head = head_of(model)
+    places, wanted = target_places(hidden, targets)
+    result: Tensor = _HeadLoss.apply(places, head.weight, head.bias, wanted, head)
+    return result
+
+
+def plain_loss(model: nn.Module, batch: Batch) -> Float[Tensor, ""]:
+    """The laws' oracle: one document through the model's own forward with full logits and torch's cross-entropy."""
+    assert len(batch.ids) == 1, "the plain path takes one document at a time"
+    logits = model(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False).logits
+    return F.cross_entropy(logits[0].float(), batch.targets[0], ignore_index=IGNORE, reduction="sum")

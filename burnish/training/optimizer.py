@@ -1,0 +1,77 @@
+"""AdamW over what trains, in fp32 whatever the model computes in."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from burnish.models.seams import trained
+
+
+class Optimizer:
+    """AdamW on fp32 master copies; where a parameter is fp32 already, it is its own master."""
+
+    def __init__(self, model: nn.Module, *, weight_decay: float = 0.0) -> None:
+        self.parameters = trained(model)
+        self.masters: dict[str, Tensor] = {
+            name: p if p.dtype == torch.float32 else p.detach().float().requires_grad_(True)
+            for name, p in self.parameters.items()
+        }
+        fused = next(iter(self.masters.values())).device.type in ("cpu", "cuda")
+        # matrices decay, biases and norms do not
+        groups = [
+            {"params": [m for m in self.masters.values() if m.ndim > 1], "weight_decay": weight_decay},
+            {"params": [m for m in self.masters.values() if m.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.adam = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.999), fused=fused)
+
+    def gather(self, divide_by: float) -> Tensor:
+        """Move the accumulated gradients to the masters, divided by the update's targets; returns their norm."""
+        for name, parameter in self.parameters.items():
+            master = self.masters[name]
+            if parameter.grad is None:
+                master.grad = torch.zeros_like(master)
+            elif master is not parameter:
+                master.grad = parameter.grad.float()
+                parameter.grad = None
+            assert master.grad is not None
+            master.grad.div_(divide_by)
+        return torch.nn.utils.get_total_norm([m.grad for m in self.masters.values() if m.grad is not None])
+
+    def step(self, learning_rate: float, grad_norm: Tensor, clip: float) -> None:
+        """Clip to a total norm of `clip` (0: not at all) and take one step."""
+        if clip > 0:
+            torch.nn.utils.clip_grads_with_norm_(list(self.masters.values()), clip, grad_norm)
+        for group in self.adam.param_groups:
+            group["lr"] = learning_rate
+        self.adam.step()
+        with torch.no_grad():
+            for name, master in self.masters.items():
+                if master is not self.parameters[name]:
+                    self.parameters[name].copy_(master)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for name, master in self.masters.items():
+            master.grad = None
+            self.parameters[name].grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Masters and moments by name, as they stand in a checkpoint."""
+        tensors: dict[str, Tensor] = {}
+        for name, master in self.masters.items():
+            tensors[f"weight/{name}"] = master.detach()
+            for key, value in self.adam.state.get(master, {}).items():
+                tensors[f"{key}/{name}"] = value
+        return tensors
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `state` gave; a name that is missing or has another shape is our own mistake."""
+        with torch.no_grad():
+            for name, master in self.masters.items():
+                master.copy_(tensors[f"weight/{name}"])
+                self.parameters[name].copy_(master)
+                if f"exp_avg/{name}" in tensors:
+                    keys = ("step", "exp_avg", "exp_avg_sq")
+                    self.adam.state[master] = {key: tensors[f"{key}/{name}"].clone() for key in keys}

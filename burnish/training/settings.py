@@ -1,0 +1,65 @@
+"""The `training:` part of a recipe, and what its "auto" values become."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from burnish.data.order import steps_for
+from burnish.training.schedule import Schedule
+
+Auto = Literal["auto"]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, lt=1e6)]
+
+
+class TrainingSettings(BaseModel):
+    """How the weights are updated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Count | Auto = Field("auto", description="visits of every record; auto: the fewest of 1-3 that give 100 updates")
+    max_steps: int | None = Field(None, ge=1, description="stop after so many updates")
+    batch_size: Count | Auto = Field("auto", description="records an update; auto: 4 under 800 records, 8 under 5,000, then 16")
+    learning_rate: Rate | Auto = Field("auto", description="peak rate; auto: by method and size of the base")
+    schedule: Schedule = Field("linear", description="how the rate falls after the warm-up: linear, cosine or constant")
+    warmup: float = Field(0.06, ge=0, lt=1, description="share of the updates in which the rate climbs")
+    weight_decay: float = Field(0.0, ge=0, description="decay of trained matrices")
+    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 never clips")
+    max_length: Count | Auto = Field("auto", description="longest record in tokens; auto: the smaller of the context and 4,096")
+    micro_batch_tokens: Count | Auto = Field("auto", description="tokens computed at once; changes memory, not results")
+    evaluate_every: Count | Auto = Field("auto", description="updates between two validation losses; auto: five in a run")
+    checkpoint_every: Count | Auto = Field("auto", description="updates between two checkpoints; auto: as evaluate_every")
+    checkpoints_kept: int = Field(1, ge=1, description="latest checkpoints kept beside the best one")
+    seed: int = Field(0, ge=0, description="of the order of records, the method's start and dropout")
+    dtype: Literal["auto", "bf16", "fp32"] = Field("auto", description="of the computation; auto: bf16 where it is faster")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: an accelerator where there is one")
+
+    def resolved(self, *, records: int, documents: int, rate: float, context: int) -> "TrainingSettings":
+        """Every "auto" replaced for this many training records and documents; written into the run's recipe."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = 4 if records < 800 else 8 if records < 5000 else 16
+        epochs = self.epochs
+        if epochs == "auto":
+            epochs = next((e for e in (1, 2, 3) if steps_for(documents, batch_size, e) >= 100), 3)
+        steps = steps_for(documents, batch_size, epochs)
+        steps = min(steps, self.max_steps or steps)
+        every = max(1, -(-steps // 5)) if self.evaluate_every == "auto" else self.evaluate_every
+        return self.model_copy(
+            update={
+                "batch_size": batch_size,
+                "epochs": epochs,
+                "learning_rate": rate if self.learning_rate == "auto" else self.learning_rate,
+                "max_length": min(context, 4096) if self.max_length == "auto" else min(context, self.max_length),
+                "micro_batch_tokens": 1024 if self.micro_batch_tokens == "auto" else self.micro_batch_tokens,
+                "evaluate_every": every,
+                "checkpoint_every": every if self.checkpoint_every == "auto" else self.checkpoint_every,
+            }
+        )
+
+    def steps(self, documents: int) -> int:
+        """Updates of a run; only for resolved settings."""
+        assert isinstance(self.batch_size, int)
+        assert isinstance(self.epochs, int)
+        steps = steps_for(documents, self.batch_size, self.epochs)
+        return min(steps, self.max_steps or steps)
