@@ -7,9 +7,9 @@ A user's file `metric.py` has an attribute `metric`, an object with
     reads   "answer" (the text an arm gave) or "reference" (nats of the expected answer)
     score(observation, example, options) -> a number, or ItemScore(value, detail)
 
-and, where it wants them, `aggregate(item_scores) -> float` (else the mean), `options` (a dict of defaults, overridden by
-the recipe's), `span` (the largest possible difference), `also` (names of metrics to show beside it), `closer` (True: it
-measures nearness to the user's answers, so the verdict never says "better").
+and, where it wants them, `aggregate(item_scores) -> float` (else the mean), `options` (a dict of defaults, which the
+recipe's override), `span` (the largest possible difference), `also` (names of metrics to show beside it), `closer`
+(True: it measures nearness to the user's answers, so the verdict never says "better").
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ class Metric(Protocol):
     margin: float
     reads: Literal["answer", "reference"]
 
-    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> ItemScore | float:
+    def score(self, observation: Observation, example: Example, options: Mapping[str, object], /) -> ItemScore | float:
         """The score of one item."""
 
 

@@ -163,7 +163,9 @@ def bootstrap(statistic: Statistic, count: int, how: Resampling | None = None) -
     value = statistic(np.arange(count))
     members = _groups(count, how.groups)
     if len(members) < FEW:
-        rest = [np.concatenate([m for j, m in enumerate(members) if j != i] or [members[0]]) for i in range(len(members))]
+        rest = [
+            np.concatenate([m for j, m in enumerate(members) if j != i] or [members[0]]) for i in range(len(members))
+        ]
         return _jackknife(value, np.array([statistic(r) for r in rest]), count, how)
     generator = np.random.default_rng(how.seed)
     drawn = np.empty(RESAMPLES_OF_CORPORA)
@@ -184,7 +186,7 @@ def _groups(count: int, groups: Sequence[Hashable] | None) -> list[npt.NDArray[n
 
 
 def _percentiles(value: float, drawn: Floats, independent: int, count: int, how: Resampling) -> Interval:
-    """Percentiles at Hesterberg's widened level: the bootstrap's spread is too small by sqrt((n-1)/n), and z is not t."""
+    """Percentiles at Hesterberg's widened level: the bootstrap's spread lacks sqrt(n/(n-1)), and z is not t."""
     if np.ptp(drawn) <= 1e-12 * max(1.0, abs(value)):
         return _all_equal(value, independent, count, how)
     quantile = float(stats.t.ppf(0.5 - how.level / 2, independent - 1))

@@ -106,9 +106,8 @@ def _amount(value: float, context: Context, signed: bool = False) -> str:
 
 def _measured(difference: Difference, context: Context) -> str:
     if context.is_share:
-        return (
-            f"{100 * difference.value:+.1f} points, 95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-        )
+        ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+        return f"{100 * difference.value:+.1f} points, 95 % interval {ends}"
     ends = f"{difference.low:+.3g} to {difference.high:+.3g}"
     return f"{difference.value:+.3g} {context.unit} (positive is better), 95 % interval {ends}"
 
@@ -134,7 +133,8 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
     else:
         text = _open_sentence(best, evidence, context)
     if context.simple is not None and context.simple.low <= 0:
-        text += f" The tuned model is not shown to beat the simple rival without a language model ({_measured(context.simple, context)})."
+        measured = _measured(context.simple, context)
+        text += f" The tuned model is not shown to beat the simple rival without a language model ({measured})."
     if not context.prompt_arms:
         text += " Raw text has no prompt arm: the only rival was the base model."
     seeds = "one training seed was" if context.seeds == 1 else f"{context.seeds} training seeds were"
@@ -216,7 +216,11 @@ class Reach:
         """The verdicts within reach."""
         if self.gain > 1:
             return ("inconclusive",)
-        return ("harmful", "fine_tune", "prompt", "inconclusive") if self.enough else ("harmful", "fine_tune", "inconclusive")
+        return (
+            ("harmful", "fine_tune", "prompt", "inconclusive")
+            if self.enough
+            else ("harmful", "fine_tune", "inconclusive")
+        )
 
     @property
     def sentence(self) -> str:

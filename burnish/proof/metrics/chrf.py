@@ -22,7 +22,7 @@ class Chrf:
     def __init__(self) -> None:
         self._chrf = CHRF()
 
-    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> ItemScore:
+    def score(self, observation: Observation, example: Example, _options: Mapping[str, object]) -> ItemScore:
         """The sentence score; an empty answer scores 0, two empty texts 100."""
         answer, expected = (observation.answer or "").strip(), example.answer.strip()
         if not expected:

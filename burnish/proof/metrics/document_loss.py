@@ -17,7 +17,7 @@ class DocumentLoss:
     reads = "reference"
     closer = True
 
-    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> ItemScore:
+    def score(self, observation: Observation, example: Example, _options: Mapping[str, object]) -> ItemScore:
         """The document's nats over its targets, all windows together."""
         assert observation.reference_nats is not None, example.id
         assert observation.reference_tokens, example.id

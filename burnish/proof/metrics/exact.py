@@ -15,7 +15,7 @@ class Exact:
     margin = 0.05
     reads = "answer"
 
-    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> ItemScore:
+    def score(self, observation: Observation, example: Example, _options: Mapping[str, object]) -> ItemScore:
         """1 or 0. Templates trim the ends of an answer, so a model cannot reproduce them."""
         return ItemScore(float((observation.answer or "").strip() == example.answer.strip()))
 

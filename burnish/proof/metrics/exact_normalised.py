@@ -17,7 +17,7 @@ class ExactNormalised:
     reads = "answer"
     also = ("exact",)
 
-    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> ItemScore:
+    def score(self, observation: Observation, example: Example, _options: Mapping[str, object]) -> ItemScore:
         """1 or 0."""
         return ItemScore(float(normalised(observation.answer or "") == normalised(example.answer)))
 

@@ -1,4 +1,4 @@
-"""F1 of each label, averaged over the labels that occur among the expected ones: rare labels count as much as common."""
+"""F1 of each label, averaged over the expected labels: a rare label counts as much as a common one."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

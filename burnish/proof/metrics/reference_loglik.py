@@ -17,7 +17,7 @@ class ReferenceLoglik:
     also = ("chrf",)
     closer = True
 
-    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> ItemScore:
+    def score(self, observation: Observation, example: Example, _options: Mapping[str, object]) -> ItemScore:
         """Minus the answer's nats over its tokens."""
         assert observation.reference_nats is not None, example.id
         assert observation.reference_tokens, example.id

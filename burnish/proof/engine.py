@@ -1,0 +1,58 @@
+"""The three questions that a measurement asks a model; the real one asks `burnish.generation`."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from burnish.generation.choose import continuation_scores, reference_nats
+from burnish.generation.decode import generate
+from burnish.types import TokenizedExample
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Generated token ids without the stop token, and what ended them: "end" or "length"."""
+
+    tokens: tuple[int, ...]
+    stopped_by: str
+
+
+class Engine(Protocol):
+    """A model as seen by a measurement."""
+
+    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
+        """One answer a prompt."""
+
+    def continuations(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[float]]:
+        """Summed log-probability in nats of each prompt's continuations."""
+
+    def reference(self, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
+        """Summed nats and number of targets of each document."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEngine:
+    """A loaded model, with the stop set and the longest answer of the run."""
+
+    model: nn.Module
+    stop_ids: Set[int]
+    max_new_tokens: int
+
+    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
+        """Greedy, side by side."""
+        found = generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=self.max_new_tokens)
+        return [Answered(tuple(one.tokens), one.stopped_by) for one in found]
+
+    def continuations(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[float]]:
+        """Each prompt forwarded once."""
+        return continuation_scores(self.model, prompts, continuations)
+
+    def reference(self, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
+        """Packed rows."""
+        return reference_nats(self.model, documents)
