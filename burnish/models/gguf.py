@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import gguf
 import numpy as np
-from jaxtyping import Float
+import numpy.typing as npt
 
 from burnish.errors import ModelError, listed
 
@@ -53,7 +53,7 @@ class Gguf:
     fields: dict[str, Value]
     tensors: dict[str, Stored]
 
-    def chunks(self, name: str) -> Iterator[Float[np.ndarray, " part"]]:
+    def chunks(self, name: str) -> Iterator[npt.NDArray[np.float32]]:
         """The weights of a tensor in fp32, flat, in order, at most `CHUNK` or one block row at a time."""
         tensor = self.tensors[name]
         block, block_bytes = gguf.GGML_QUANT_SIZES[tensor.kind]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer
@@ -204,23 +204,34 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _load(
-    examined: Examined, config: PretrainedConfig, dtype: torch.dtype, device: torch.device
-) -> tuple[PreTrainedModel, list[str]]:
+def _from_pretrained(
+    path: Path, config: PretrainedConfig, dtype: torch.dtype, attend: str
+) -> tuple[PreTrainedModel, dict[str, list[Any]]]:
     try:
         with _quietly():
             model, info = AutoModelForCausalLM.from_pretrained(
-                examined.path,
+                path,
                 config=config,
                 dtype=dtype,
-                attn_implementation=attention.NAME,
+                attn_implementation=attend,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
             )
     except Exception as error:  # files from outside: whatever a library makes of them is their fault
-        raise ModelError(f"{examined.path}: transformers cannot load it ({_line(error)})") from error
+        raise ModelError(f"{path}: transformers cannot load it ({_line(error)})") from error
+    return model, info
+
+
+def _load(
+    examined: Examined, config: PretrainedConfig, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, list[str]]:
+    try:
+        model, info = _from_pretrained(examined.path, config, dtype, attention.NAME)
+    except ModelError:
+        # classes with an attention of their own refuse other names; the self-check then leaves them unpacked
+        model, info = _from_pretrained(examined.path, config, dtype, "eager")
     lacking = [f"{key} is missing" for key in sorted(info["missing_keys"])]
     lacking += [
         f"{entry[0] if isinstance(entry, tuple) else entry} has another shape" for entry in info["mismatched_keys"]
