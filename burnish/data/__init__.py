@@ -1,0 +1,1 @@
+"""Records become examples, examples become tokens: formats, split, chat template, encoder."""

@@ -1,0 +1,121 @@
+"""The `data:` section of a recipe."""
+
+import string
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from burnish.errors import RecipeError
+
+
+def _part(value: object) -> object:
+    """A count, a share, "auto" or a file; every other spelling is met with a sentence."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError('expected "auto", a whole number (a count), a fraction (a share) or the path of a file')
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"found {value}; a count is at least 1")
+    if isinstance(value, float) and not 0 < value < 1:
+        raise ValueError(f"found {value}; a share lies between 0 and 1, and a count has no decimal point")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError('expected "auto", a count, a share or the path of a file; found an empty text')
+    return value
+
+
+def placeholders(template: str) -> list[str]:
+    """The column names in a template such as "{question}"; `{{` is a brace. Raises RecipeError on anything else."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise RecipeError(f'"{template}": {error}; write {{{{ or }}}} for a brace that belongs to the text') from None
+    names = []
+    for _, name, specification, conversion in parts:
+        if name is None:
+            continue
+        if specification or conversion or any(mark in name for mark in ".[]!:") or not name.strip():
+            whole = name + (f"!{conversion}" if conversion else "") + (f":{specification}" if specification else "")
+            raise RecipeError(
+                f'"{template}": {{{whole}}} is no plain column name ("." "[" "!" ":" are refused); '
+                "write {column}, and {{ or }} for a brace that belongs to the text"
+            )
+        names.append(name)
+    return names
+
+
+Part = Annotated[int | float | str, BeforeValidator(_part)]
+
+
+class Limit(BaseModel):
+    """How many records of a part are used at most; the others are counted as unused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    train: int | None = Field(default=None, ge=1)
+    """Training records at most, counted after validation is cut, drawn with the seed."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Held-out records at most, drawn with the seed."""
+
+
+class DataSettings(BaseModel):
+    """What is read, how its columns are understood, and how it is split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    train: str
+    """File of records: .jsonl, .json, .csv, .tsv or .txt."""
+    validation: Part = "auto"
+    """Cut from train: a count, a share, a file, or auto (a tenth, at least 20 (a fifth under 100), at most 200)."""
+    held_out: Part = "auto"
+    """Never trained on, opened once: a count, a share, a file, or auto (a fifth, at least 60 of 240, at most 500)."""
+    format: str = "auto"
+    """chat, instruction, completion, classification or text; auto goes by the columns."""
+    fields: dict[str, str] = Field(default_factory=dict)
+    """Our name for a field -> your column, as in {text: comment, label: team}."""
+    prompt: str | None = None
+    """The prompt written from columns, as in "{title}: {question}"; {{ is a brace."""
+    answer: str | None = None
+    """The answer: a column, or a text written from columns as for prompt."""
+    instruction: str | None = None
+    """Text put before the prompt of every item, with a blank line between."""
+    chat_template: str = "auto"
+    """auto (the model's own), plain, chatml, or the path of a Jinja file."""
+    labels: list[str] | None = None
+    """The label set of a classification; without it the labels found in train."""
+    slice: str | None = None
+    """Column by which results are also shown apart."""
+    group: str | None = None
+    """Column whose equal values always stay on one side of a split."""
+    limit: Limit = Limit()
+    """At most so many records of train and of held_out."""
+    seed: int = Field(default=0, ge=0)
+    """Chooses the split and the draw of `limit`."""
+
+    @field_validator("prompt", "answer")
+    @classmethod
+    def _plain_names(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                placeholders(value)
+            except RecipeError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("prompt", "answer", "instruction", "train", "format", "chat_template", "slice", "group")
+    @classmethod
+    def _not_blank(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("is empty; leave the field out or give it a value")
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, value: list[str] | None) -> list[str] | None:
+        if value is None:
+            return value
+        if len(value) < 2:
+            raise ValueError(f"holds {len(value)} label(s); a classification needs at least two")
+        twice = sorted({label for label in value if value.count(label) > 1})
+        if twice:
+            raise ValueError(f"names {twice[0]!r} more than once")
+        if any(not label.strip() for label in value):
+            raise ValueError("holds an empty label")
+        return value
