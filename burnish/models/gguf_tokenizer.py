@@ -78,8 +78,7 @@ def token_id(source: Gguf, role: str) -> int | None:
     value = source.fields.get(name)
     if value is None:
         return None
-    tokens = source.fields.get("tokenizer.ggml.tokens")
-    count = len(tokens) if isinstance(tokens, list) else 0
+    count = len(_vocabulary(source)[0])
     if not isinstance(value, int) or not 0 <= value < count:
         raise ModelError(f"{source.path}: {name} is {value!r} and the vocabulary has {count:,} entries")
     return value
