@@ -167,10 +167,10 @@ class ChatEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """`str.format` as the sandbox hands it out, unless the text asks for a great width."""
-        text = getattr(value, "__self__", None)
-        if isinstance(text, str) and _WIDE.search(text):
+        formatter = super().wrap_str_format(value)
+        if formatter is not None and _WIDE.search(value.__self__):
             raise TemplateTooLargeError("formats a number or text too wide")
-        return super().wrap_str_format(value)
+        return formatter
 
     def call(__self, __context: Any, __function: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805
         """A call of a function or method with bounded arguments and result."""

@@ -106,6 +106,16 @@ class DataSettings(BaseModel):
             raise ValueError("is empty; leave the field out or give it a value")
         return value
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _quoted(cls, value: object) -> object:
+        wrong = (
+            next((label for label in value if not isinstance(label, str)), None) if isinstance(value, list) else None
+        )
+        if wrong is not None:
+            raise ValueError(f'found {wrong!r} among the labels; put labels such as "yes", "no" and "1" in quotes')
+        return value
+
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: list[str] | None) -> list[str] | None:

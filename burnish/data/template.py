@@ -24,6 +24,7 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 BUILT_IN = {"plain": PLAIN, "chatml": CHATML}
+AS_TRAINED = "{# burnish: the template as trained, thinking %s #}"  # written where a choice was made, and kept
 _SWITCHES = ("enable_thinking", "thinking")  # names by which templates turn thinking on and off
 
 
@@ -120,10 +121,15 @@ class ChatTemplate:
         return [*kept, *(Message("user", text) for text in waiting)]
 
     def _choose_switch(self, source: str, thinking: bool) -> None:
-        """Find how the generation prompt leads straight to the answer, and write that switch into the source."""
+        """Find how the generation prompt leads straight to the answer, and write that switch into the source.
+
+        A source that was written by an earlier choice is taken as it is, so that a loaded adapter meets its template.
+        """
+        chosen = next((on for on in (True, False) if source.startswith(AS_TRAINED % on)), None)
+        thinking = thinking if chosen is None else chosen
         start, answer = [Message("user", "\ue000")], "<think>\n\ue001\n</think>\n\n\ue002" if thinking else "\ue001"
         variants = [source]
-        for name in _SWITCHES:
+        for name in _SWITCHES if chosen is None else ():
             if name in source:
                 variants.append(f"{{% set {name} = {'true' if thinking else 'false'} %}}" + source)
         found: list[tuple[str, str]] = []
@@ -135,7 +141,7 @@ class ChatTemplate:
             if whole.startswith(prompt):
                 gap = whole[len(prompt) : whole.index("\ue001")]
                 if not gap.strip() or thinking:
-                    self._take(variant, source, "")
+                    self._take(variant, source, "", thinking)
                     self.lead = "" if thinking else gap
                     return
                 found.append((variant, gap))
@@ -144,10 +150,12 @@ class ChatTemplate:
                 f'chat template "{self.name}": its generation prompt is not what it writes before an answer, '
                 "so an answer cannot be trained as it is generated; use data.chat_template: chatml, or a file"
             )
-        self._take(found[0][0], source, found[0][1])
+        self._take(found[0][0], source, found[0][1], thinking)
 
-    def _take(self, variant: str, source: str, gap: str) -> None:
-        self._compile(variant)
+    def _take(self, variant: str, source: str, gap: str, thinking: bool) -> None:
+        mark = AS_TRAINED % thinking
+        undecided = thinking or any(name in source for name in _SWITCHES)
+        self._compile(mark + variant if undecided and not variant.startswith(mark) else variant)
         self.gap = gap
         if variant != source:
             self.notes.append(f"the chat template is used with {variant[: variant.index('%}') + 2]}")

@@ -8,7 +8,7 @@ FIELDS = {
     "prompt": ("prompt", "question", "query", "input", "source", "context", "user", "request", "nl", "problem"),
     "completion": (
         *("completion", "answer", "response", "output", "target", "reply", "reference", "solution", "assistant"),
-        *("code", "sql", "bash", "summary", "translation"),
+        *("code", "sql", "bash", "summary", "translation", "canonical_solution"),
     ),
     "system": ("system", "system_prompt"),
 }
