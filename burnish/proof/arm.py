@@ -120,6 +120,9 @@ def with_examples(item: Example, ranked: Sequence[Example], order: Sequence[Exam
     `ranked` has the same examples, the most wanted first: each is kept if everything still fits with it. One system
     message stands at the start: the item's own, else that of the first example that has one.
     """
+    whole = _joined(item, order)
+    if fits(whole):  # the usual case, in one encoding
+        return Prompt(whole)
     kept: set[str] = set()
     for example in ranked:
         if fits(_joined(item, [e for e in order if e.id in kept or e.id == example.id])):

@@ -5,7 +5,7 @@ The chunks are a pure function of the items: every arm is asked in the same chun
 
 import random
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from burnish.proof.answers import unfenced
@@ -47,7 +47,7 @@ class Setup:
     """
 
     renderer: Renderer
-    decode: Callable[[Sequence[int]], str]  # ids -> text, without special tokens
+    decode: Callable[[Sequence[int]], str]  # ids -> text without special tokens: `Encoder.answer_text`
     metrics: tuple[LoadedMetric, ...]
     kind: TaskKind
     labels: tuple[str, ...] = ()
@@ -56,6 +56,7 @@ class Setup:
     seed: int = 0
     chunk_items: int = 16
     chunk_tokens: int = 2048
+    label_tokens: dict[tuple[int, ...], list[tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)
 
 
 def calibration_inputs(train: Sequence[Example], seed: int) -> tuple[Example, ...]:
@@ -167,12 +168,20 @@ def calibrate(arm: Arm, engine: Engine, setup: Setup) -> dict[str, float]:
 
 def _label_means(asks: Sequence[_Ask], engine: Engine, setup: Setup) -> list[dict[str, float]]:
     """Mean log-probability per token of each label after each prompt; the end of turn is not counted."""
-    given = [[setup.renderer.answer(ask.messages, label) for label in setup.labels] for ask in asks]
+    given = [_label_tokens(ask, setup) for ask in asks]
     sums = engine.continuations([ask.tokens for ask in asks], given)
     return [
         {label: total / len(tokens) for label, total, tokens in zip(setup.labels, row, labels, strict=True)}
         for row, labels in zip(sums, given, strict=True)
     ]
+
+
+def _label_tokens(ask: _Ask, setup: Setup) -> list[tuple[int, ...]]:
+    """Ids of each label after this prompt; kept by the prompt's last tokens, which alone can change them."""
+    tail = ask.tokens[-8:]
+    if tail not in setup.label_tokens:
+        setup.label_tokens[tail] = [setup.renderer.answer(ask.messages, label) for label in setup.labels]
+    return setup.label_tokens[tail]
 
 
 def _chosen(
@@ -189,7 +198,7 @@ def _chosen(
     for ask, means in zip(asks, plain, strict=True):
         scores = {label: score - averages.get(label, 0.0) for label, score in means.items()}
         best = max(scores, key=lambda label: scores[label])
-        answer_tokens = len(setup.renderer.answer(ask.messages, best))
+        answer_tokens = len(_label_tokens(ask, setup)[setup.labels.index(best)])
         more = {"scoring": scoring, "label_scores": scores, "answer": best, "answer_tokens": answer_tokens}
         lines.append(_line(arm, ask.item, part, setup, Observation(best), {**_asked(ask, setup), **more}))
     return lines

@@ -73,7 +73,7 @@ def tango(only_a: int, only_b: int, count: int, level: float = 0.95) -> Interval
     value = (only_a - only_b) / count
 
     def solve(low: float, high: float, target: float) -> float:
-        for _ in range(60):  # 2 / 2**60 is below what a float can tell apart here
+        for _ in range(45):  # 2 / 2**45 is 6e-14
             middle = (low + high) / 2
             if tango_z(only_a, only_b, count, middle) > target:
                 low = middle
