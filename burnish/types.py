@@ -1,7 +1,7 @@
 """The values that pass between stages, and the legend of dimension names.
 
 rows     rows of a batch                     heads     query heads            rank     of a low-rank update
-time     places in a row, or tokens          kv_heads  key and value heads    prefix   trained keys and values before a document
+time     places in a row, or tokens          kv_heads  key and value heads    prefix   trained keys and values in front
 width    features of a linear's side         head      size of one head       items    things that are measured
 layers   blocks of the model                 hidden    size of the residual stream
 vocab    entries of the head                 documents examples in a batch
@@ -88,8 +88,10 @@ class Batch:
 
     def to(self, device: "torch.device | str") -> "Batch":
         """The same batch on a device."""
-        moved = (t.to(device) for t in (self.tokens, self.targets, self.documents, self.positions))
-        return Batch(*moved, ids=self.ids)
+        tokens, targets, documents, positions = (
+            t.to(device) for t in (self.tokens, self.targets, self.documents, self.positions)
+        )
+        return Batch(tokens, targets, documents, positions, self.ids)
 
 
 @dataclass(frozen=True, slots=True)

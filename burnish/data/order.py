@@ -20,6 +20,6 @@ def steps_for(count: int, batch_size: int, epochs: int) -> int:
 
 
 def batch_at(step: int, *, count: int, batch_size: int, seed: int, total: int | None = None) -> Sequence[int]:
-    """Indices of the examples of update `step` (from 0): a window over the endless sequence of epochs, cut at `total`."""
+    """Indices of the examples of update `step` (from 0): a window over the sequence of epochs, cut at `total`."""
     last = (step + 1) * batch_size if total is None else min((step + 1) * batch_size, total)
     return [epoch_order(count, seed, at // count)[at % count] for at in range(step * batch_size, last)]

@@ -42,8 +42,8 @@ def batch_of(documents: Sequence[TokenizedExample], *, first_position: int = 0, 
     targets += [IGNORE] * spare
     index += [-1] * spare
     positions += range(spare)
-    as_row = [torch.tensor(values, dtype=torch.long)[None] for values in (tokens, targets, index, positions)]
-    return Batch(*as_row, ids=tuple(document.id for document in documents))
+    rows = [torch.tensor(values, dtype=torch.long)[None] for values in (tokens, targets, index, positions)]
+    return Batch(rows[0], rows[1], rows[2], rows[3], tuple(document.id for document in documents))
 
 
 def micro_batches(

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
-from transformers import DynamicCache
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
 
 from burnish.models.attention import CacheLayout, forward_cached
 from burnish.models.seams import layers_of
 
 
-class RoomyCache(DynamicCache):
+class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes without types
     """Never cropped, whatever the model's windows (positions decide what is seen), and never copied to grow."""
 
     def __init__(self, layers: int, room: int) -> None:
@@ -30,7 +30,7 @@ class RoomyCache(DynamicCache):
         **__: object,
     ) -> tuple[Tensor, Tensor]:
         """Append to a layer; returns views of everything it holds."""
-        rows, kv_heads, time, head = key_states.shape
+        rows, kv_heads, time = key_states.shape[:3]
         end = self.length + time
         assert end <= self.room, "a cache was asked for more room than was planned"
         views = []
@@ -88,7 +88,7 @@ def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def _extend(
-    model: nn.Module, tokens: Tensor, positions: Tensor, cache: RoomyCache, keys: Tensor
+    model: PreTrainedModel, tokens: Tensor, positions: Tensor, cache: RoomyCache, keys: Tensor
 ) -> tuple[Float[Tensor, "rows time hidden"], Int[Tensor, "rows keys"]]:
     keys = torch.cat([keys, positions], 1)
     hidden = forward_cached(model, tokens, CacheLayout(positions, keys), cache)
@@ -97,7 +97,9 @@ def _extend(
 
 
 @torch.no_grad()
-def read_prompts(model: nn.Module, prompts: Sequence[Sequence[int]], spare: int, *, share: bool = True) -> Prompts:
+def read_prompts(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], spare: int, *, share: bool = True
+) -> Prompts:
     """Run prompts through the model side by side, their common beginning once; `spare` is the room left after them.
 
     Prompts are padded on the right; padding has position -1 and is never seen.

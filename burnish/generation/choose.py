@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.data.pack import batch_of, rows_of
 from burnish.generation.cache import Prompts, read_prompts
@@ -17,7 +18,7 @@ ROW = 1024  # tokens of a row of documents
 
 @torch.no_grad()
 def continuation_scores(
-    model: nn.Module,
+    model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[Sequence[int]]],
     *,
@@ -47,12 +48,13 @@ def continuation_scores(
             at += len(tokens) - 1
             wanted += list(tokens)
         nats = nats_of_targets(model, torch.cat(states)[None], torch.tensor([wanted], device=state.last.device))
-        scores.append([-float(part.sum()) for part in nats.double().split([len(tokens) for tokens in given])])
+        parts = torch.split(nats.double(), [len(tokens) for tokens in given])
+        scores.append([-float(part.sum()) for part in parts])
     return scores
 
 
 def _continued(
-    model: nn.Module,
+    model: PreTrainedModel,
     state: Prompts,
     inputs: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[Sequence[int]]],
@@ -78,7 +80,7 @@ def _continued(
     return forward_cached(model, tokens, layout, state.cache)
 
 
-def _one_by_one(model: nn.Module, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
+def _one_by_one(model: PreTrainedModel, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
     documents = [
         TokenizedExample(str(i), (*prompt, *c), (False,) * len(prompt) + (True,) * len(c))
         for i, c in enumerate(continuations)
@@ -87,7 +89,7 @@ def _one_by_one(model: nn.Module, prompt: Sequence[int], continuations: Sequence
 
 
 @torch.no_grad()
-def reference_nats(model: nn.Module, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
+def reference_nats(model: PreTrainedModel, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
     """(summed nats, targets) of each document, by packed rows of a fixed size: a pure function of the documents."""
     results: dict[int, tuple[float, int]] = {}
     device = model.get_input_embeddings().weight.device

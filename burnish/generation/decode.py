@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from burnish.generation.cache import read_prompts
 from burnish.models.attention import CacheLayout, forward_cached, is_packed
@@ -22,7 +22,7 @@ class Generated:
 
 @torch.no_grad()
 def generate(
-    model: nn.Module,
+    model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     *,
     stop_ids: Set[int],
@@ -56,7 +56,9 @@ def generate(
         if finished * 4 >= len(done):  # rows that ended leave the batch once they are a quarter of it
             kept = torch.nonzero(~done)[:, 0]
             state.cache.keep_rows(kept)
-            rows, chosen, positions, keys, done = (t.index_select(0, kept) for t in (rows, chosen, positions, keys, done))
+            rows, chosen, positions, keys, done = (
+                t.index_select(0, kept) for t in (rows, chosen, positions, keys, done)
+            )
         keys = torch.cat([keys, positions[:, None]], 1)
         layout = CacheLayout(positions[:, None], keys)
         hidden = forward_cached(model, chosen[:, None], layout, state.cache)[:, 0]
@@ -65,7 +67,7 @@ def generate(
     return [Generated(tuple(t), "end" if e else "length") for t, e in zip(tokens, ended, strict=True)]
 
 
-def _by_the_model(model: nn.Module, prompt: Sequence[int], stop_ids: Set[int], max_new_tokens: int) -> Generated:
+def _by_the_model(model: PreTrainedModel, prompt: Sequence[int], stop_ids: Set[int], max_new_tokens: int) -> Generated:
     """A model that failed the self-check decodes by itself, one prompt at a time."""
     given = torch.tensor([list(prompt)], device=model.get_input_embeddings().weight.device)
     everything = model.generate(

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.errors import MethodError, RecipeError, listed
 from burnish.registry import did_you_mean, module_named, names_in
@@ -54,16 +55,23 @@ class Method(Protocol):
         """The rate that `auto` means for a base of so many parameters."""
         ...
 
-    def attach(self, model: nn.Module, start: Start, name: str = "default") -> None:
+    def attach(self, model: PreTrainedModel, start: Start, name: str = "default") -> None:
         """Add what trains to the model and freeze the rest."""
         ...
 
-    def disabled(self, model: nn.Module) -> AbstractContextManager[None]:
+    def disabled(self, model: PreTrainedModel) -> AbstractContextManager[None]:
         """The base, bit for bit, while the context lasts."""
         ...
 
-    def merge(self, model: nn.Module) -> None:
+    def merge(self, model: PreTrainedModel) -> None:
         """Fold the change into the base's own tensors and leave no trace of the method."""
+        ...
+
+    def changes(self, model: PreTrainedModel, base: Callable[[str], Tensor]) -> Iterator[tuple[str, float, float]]:
+        """(name, ||dW||, ||W||) of every weight that moved; `base` gives a tensor of the base by its name.
+
+        Nothing where the method adds no dW.
+        """
         ...
 
 
@@ -115,7 +123,9 @@ def method_from(value: str | Mapping[str, object]) -> Method:
         name = fields.pop("name", None)
         if not isinstance(name, str) or name not in method_names():
             known = method_names()
-            raise RecipeError(f'method: "{name}" is unknown; known are {", ".join(known)}.{did_you_mean(str(name), known)}')
+            raise RecipeError(
+                f'method: "{name}" is unknown; known are {", ".join(known)}.{did_you_mean(str(name), known)}'
+            )
         module = _module(name)
     config = getattr(module, "Config", None)
     if config is None:
@@ -141,10 +151,12 @@ def _problem(item: Mapping[str, object], config: type[BaseModel]) -> str:
     return f"{where}: {message[:1].lower()}{message[1:]}, found {item['input']!r}"
 
 
-def refuse_second(model: nn.Module, name: str, existing: bool) -> None:
+def refuse_second(model: PreTrainedModel, name: str, existing: bool) -> None:
     """Raise where an adapter of that name is attached already."""
     if existing:
-        raise MethodError(f'an adapter named "{name}" is attached to this {type(model).__name__} already; choose another')
+        raise MethodError(
+            f'an adapter named "{name}" is attached to this {type(model).__name__} already; choose another'
+        )
 
 
 def method_fields(method: Method) -> dict[str, object]:

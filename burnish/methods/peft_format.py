@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.errors import MethodError
 from burnish.files import read_json, sha256_of, write_bytes, write_json
@@ -19,7 +20,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
 
 
-def adapter_tensors(model: nn.Module, name: str = "default") -> dict[str, Tensor]:
+def adapter_tensors(model: PreTrainedModel, name: str = "default") -> dict[str, Tensor]:
     """The tensors of one adapter under PEFT's names, fp32."""
     tensors = {}
     for place, module in lora_linears(model).items():
@@ -30,7 +31,7 @@ def adapter_tensors(model: nn.Module, name: str = "default") -> dict[str, Tensor
 
 
 def save_adapter(
-    model: nn.Module, method: Method, directory: Path, *, base: str, base_sha256: str, name: str = "default"
+    model: PreTrainedModel, method: Method, directory: Path, *, base: str, base_sha256: str, name: str = "default"
 ) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`; `base` is what peft will load the base from."""
     if not isinstance(method, Config):
@@ -57,8 +58,8 @@ def save_adapter(
     write_json(directory / CONFIG, config)
 
 
-def _module_names(model: nn.Module, places: set[str]) -> list[str]:
-    """`q_proj, up_proj, ...` where these name exactly the adapted places (other readers expect that), else full names."""
+def _module_names(model: PreTrainedModel, places: set[str]) -> list[str]:
+    """`q_proj, up_proj, ...` where these name exactly the adapted places, as other readers expect, else full names."""
     short = {place.rpartition(".")[2] for place in places}
     named = {n for n, m in model.named_modules() if n.rpartition(".")[2] in short and (is_linear(m) or n in places)}
     return sorted(short if named == places else places)
@@ -94,8 +95,11 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise MethodError(f"{path}: damaged ({error})") from error
 
 
-def load_adapter(model: nn.Module, directory: Path, *, base_sha256: str | None, name: str = "default") -> Config:
-    """Attach the adapter of a directory; raises `MethodError` on another base and on any missing, extra or misshapen tensor."""
+def load_adapter(model: PreTrainedModel, directory: Path, *, base_sha256: str | None, name: str = "default") -> Config:
+    """Attach the adapter of a directory.
+
+    Raises `MethodError` on another base and on any missing, extra or misshapen tensor.
+    """
     config = _read_config(directory)
     ours = config.get("burnish")
     if base_sha256 and isinstance(ours, dict) and ours.get("base_sha256") not in (None, base_sha256):

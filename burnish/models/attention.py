@@ -1,8 +1,8 @@
 """The attention seam: one function, registered with transformers, that sees documents instead of masks.
 
-transformers gives a function that is registered only with `AttentionInterface` no mask at all, so causality, the documents
-of a packed row, sliding windows and padding are decided here, from the `layout` that travels as a keyword argument
-through the model's own forward.
+transformers gives a function that is registered only with `AttentionInterface` no mask at all, so causality, the
+documents of a packed row, sliding windows and padding are decided here, from the `layout` that travels as a keyword
+argument through the model's own forward.
 """
 
 import inspect
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
 from burnish.errors import ModelError
 from burnish.types import Batch
@@ -29,7 +29,7 @@ class Group:
 
     count: int
     length: int  # rounded up, so that few shapes occur
-    gather: Int[Tensor, "count*length"]  # places in the flattened rows; a place past a document's end repeats its last
+    gather: Int[Tensor, "places"]  # places in the flattened rows; a place past a document's end repeats its last
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Layout:
     """Where the documents of packed rows stand; what the attention function needs to keep them apart."""
 
     groups: tuple[Group, ...]
-    scatter: Int[Tensor, "rows*time"]  # for each place of the flattened rows, its place in the concatenated groups
+    scatter: Int[Tensor, "places"]  # for each place of the flattened rows, its place in the concatenated groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,7 +199,7 @@ def attention(
 AttentionInterface.register(NAME, attention)
 
 
-def is_packed(model: nn.Module) -> bool:
+def is_packed(model: PreTrainedModel) -> bool:
     """Whether the model attends through this module (else through its own attention, one document a row)."""
     return getattr(model.config, "_attn_implementation", None) == NAME
 
@@ -210,7 +210,9 @@ def _cache_keyword(forward: object) -> str:
     return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"  # type: ignore[arg-type]
 
 
-def forward_hidden(model: nn.Module, batch: Batch, layout: Layout | None = None) -> Float[Tensor, "rows time hidden"]:
+def forward_hidden(
+    model: PreTrainedModel, batch: Batch, layout: Layout | None = None
+) -> Float[Tensor, "rows time hidden"]:
     """Hidden states before the output head, every document by itself.
 
     A model that failed the self-check for packing runs through its own attention; its rows must hold one document.
@@ -221,11 +223,13 @@ def forward_hidden(model: nn.Module, batch: Batch, layout: Layout | None = None)
         assert len(batch.ids) == len(batch.tokens) == 1, "a model without packing takes one document at a time"
         extra = {}
     base = model.base_model
-    return base(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, **extra).last_hidden_state
+    result = base(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, **extra)
+    hidden: Tensor = result.last_hidden_state
+    return hidden
 
 
 def forward_cached(
-    model: nn.Module,
+    model: PreTrainedModel,
     tokens: Int[Tensor, "rows time"],
     layout: CacheLayout,
     cache: object,
@@ -235,4 +239,5 @@ def forward_cached(
     keyword = _cache_keyword(type(base).forward)
     positions = layout.queries.clamp_min(0)
     result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=layout, **{keyword: cache})
-    return result.last_hidden_state
+    hidden: Tensor = result.last_hidden_state
+    return hidden

@@ -1,4 +1,4 @@
-"""Dropout masks as a function of (seed, step, document, layer), so that packing, splitting and resuming change nothing."""
+"""Dropout masks as a function of (seed, step, document, layer): packing, splitting and resuming change nothing."""
 
 import hashlib
 from collections.abc import Iterator

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.errors import ModelError
 from burnish.types import IGNORE
@@ -32,7 +33,7 @@ class Head:
         return logits
 
 
-def head_of(model: nn.Module) -> Head:
+def head_of(model: PreTrainedModel) -> Head:
     """Read the head of a causal model; raises `ModelError` where it has none."""
     module = model.get_output_embeddings()
     if module is None:
@@ -55,7 +56,7 @@ def target_places(
 
 @torch.no_grad()
 def nats_of_targets(
-    model: nn.Module, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
+    model: PreTrainedModel, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
 ) -> Float[Tensor, "places"]:
     """Nats of every single target, fp32, in row order; for validation and likelihoods."""
     places, wanted = target_places(hidden, targets)

@@ -31,7 +31,8 @@ class Checkpoint:
 
     def tensors(self) -> dict[str, Tensor]:
         """Trained tensors and the optimiser's moments."""
-        return load_file(self.path / STATE)
+        tensors: dict[str, Tensor] = load_file(self.path / STATE)
+        return tensors
 
 
 def name_of(step: int) -> str:
@@ -47,14 +48,16 @@ def save_checkpoint(
     identity: Mapping[str, object],
     counters: Mapping[str, object],
 ) -> Path:
-    """Write under a temporary name, flush, manifest last, rename (reliability R2, R4); raises `RunError` on a full disk."""
+    """Write under a temporary name, flush, manifest last, rename; raises `RunError` on a full disk."""
     root.mkdir(parents=True, exist_ok=True)
     for left_over in root.glob(".tmp-*"):
         shutil.rmtree(left_over, ignore_errors=True)
     needed = int(1.5 * sum(t.numel() * t.element_size() for t in tensors.values()))
     free = shutil.disk_usage(root).free
     if free < needed:
-        raise RunError(f"{root}: disk_full: {free:,} bytes free, a checkpoint wants {needed:,}; earlier ones are intact")
+        raise RunError(
+            f"{root}: disk_full: {free:,} bytes free, a checkpoint wants {needed:,}; earlier ones are intact"
+        )
     temporary = root / f".tmp-{uuid.uuid4().hex}"
     temporary.mkdir()
     state = temporary / STATE

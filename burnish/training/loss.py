@@ -5,10 +5,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.models.head import CHUNK, Head, head_of, target_places
 from burnish.types import IGNORE, Batch
+
 
 def _chunk(
     head: Head, hidden: Float[Tensor, "places hidden"], targets: Int[Tensor, "places"]
@@ -38,7 +40,7 @@ class _HeadLoss(torch.autograd.Function):
     """The gradient is made in the forward pass, chunk by chunk, so no logits are kept for the backward pass."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         hidden: Float[Tensor, "places hidden"],
         weight: Float[Tensor, "vocab hidden"],
@@ -64,22 +66,24 @@ class _HeadLoss(torch.autograd.Function):
         return total.to(torch.float32)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         scaled = [None if g is None else g * grad.to(g.dtype) for g in ctx.gradients]
         return (*scaled, None, None)
 
 
 def summed_loss(
-    model: nn.Module, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
+    model: PreTrainedModel, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
 ) -> Float[Tensor, ""]:
     """Nats summed over all targets (rule 2), differentiable in the hidden states and, where it trains, the head."""
     head = head_of(model)
     places, wanted = target_places(hidden, targets)
-    result: Tensor = _HeadLoss.apply(places, head.weight, head.bias, wanted, head)
+    result: Tensor = _HeadLoss.apply(  # type: ignore[no-untyped-call]
+        places, head.weight, head.bias, wanted, head
+    )
     return result
 
 
-def plain_loss(model: nn.Module, batch: Batch) -> Float[Tensor, ""]:
+def plain_loss(model: PreTrainedModel, batch: Batch) -> Float[Tensor, ""]:
     """The laws' oracle: one document through the model's own forward with full logits and torch's cross-entropy."""
     assert len(batch.ids) == 1, "the plain path takes one document at a time"
     logits = model(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False).logits

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.models.seams import trained
 
@@ -11,7 +12,7 @@ from burnish.models.seams import trained
 class Optimizer:
     """AdamW on fp32 master copies; where a parameter is fp32 already, it is its own master."""
 
-    def __init__(self, model: nn.Module, *, weight_decay: float = 0.0) -> None:
+    def __init__(self, model: PreTrainedModel, *, weight_decay: float = 0.0) -> None:
         self.parameters = trained(model)
         self.masters: dict[str, Tensor] = {
             name: p if p.dtype == torch.float32 else p.detach().float().requires_grad_(True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from burnish.data.pack import micro_batches
 from burnish.errors import TrainingError
@@ -42,7 +43,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: PreTrainedModel,
         method: Method,
         *,
         start: Start | None = None,
@@ -69,7 +70,8 @@ class Trainer:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return next(self.model.parameters()).device
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
     def forward_backward(self, documents: Sequence[TokenizedExample] | Batch) -> Update:
         """Add the gradient of the documents' summed loss; call it as often as memory asks for, then `optim_step`."""
@@ -97,7 +99,7 @@ class Trainer:
         self.update.tokens += int((batch.documents >= 0).sum())
 
     def optim_step(self, learning_rate: float) -> StepResult:
-        """Divide once by all targets of the update (rule 2), clip, step; skip the update where a number is not finite."""
+        """Divide once by all targets of the update (rule 2), clip, step; skip where a number is not finite."""
         done, began = self.update, time.perf_counter()
         if done.targets == 0:
             raise TrainingError(f"update {self.step + 1} has no targets, so there is nothing to learn from")

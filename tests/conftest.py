@@ -1,0 +1,13 @@
+"""What holds in every test: no network, one thread, and shapes checked where burnish computes."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from jaxtyping import install_import_hook
+
+CHECKED = ["burnish.models", "burnish.methods", "burnish.training", "burnish.generation"]
+install_import_hook(CHECKED, "beartype.beartype")
+torch.set_num_threads(1)
