@@ -14,8 +14,8 @@ class MetricChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str | None = Field(None, description="Name of a built-in metric.")
-    path: str | None = Field(None, description="A Python file with an attribute `metric`.")
+    name: str | None = Field(default=None, description="Name of a built-in metric.")
+    path: str | None = Field(default=None, description="A Python file with an attribute `metric`.")
     options: dict[str, object] = Field(default_factory=dict, description="Overrides of the metric's own options.")
 
     @model_validator(mode="after")
@@ -30,10 +30,12 @@ class TaskSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["auto"] | TaskKind = Field("auto", description="auto, generate, classify or text (raw documents).")
-    metric: str | MetricChoice = Field("auto", description="auto, a metric's name, or {name | path, options}.")
+    kind: Literal["auto"] | TaskKind = Field(
+        default="auto", description="auto, generate, classify or text (raw documents)."
+    )
+    metric: str | MetricChoice = Field(default="auto", description="auto, a metric's name, or {name | path, options}.")
     max_answer_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        "auto", description="Longest answer in tokens; auto is 1.5 times the longest training answer."
+        default="auto", description="Longest answer in tokens; auto is 1.5 times the longest training answer."
     )
 
 
@@ -43,10 +45,12 @@ class ProofSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     effort: Literal["none", "quick", "standard", "full"] = Field(
-        "quick", description="none leaves the held-out items closed and reports on validation alone."
+        default="quick", description="none leaves the held-out items closed and reports on validation alone."
     )
-    few_shot: tuple[Examples, ...] = Field((4, 8), description="Numbers of fixed examples tried on validation.")
-    similar: tuple[Examples, ...] = Field((1, 4, 8), description="Numbers of similar examples tried on validation.")
+    few_shot: tuple[Examples, ...] = Field(default=(4, 8), description="Numbers of fixed examples tried on validation.")
+    similar: tuple[Examples, ...] = Field(
+        default=(1, 4, 8), description="Numbers of similar examples tried on validation."
+    )
     margin: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="The gain not worth training for, in the metric's unit; by default the metric's own."
+        default=None, description="The gain not worth training for, in the metric's unit; by default the metric's own."
     )

@@ -187,12 +187,9 @@ def test_settings() -> None:
     assert ProofSettings.model_validate({"similar": [2], "effort": "none"}).similar == (2,)
     choice = TaskSettings.model_validate({"metric": {"path": "metric.py", "options": {"a": 1}}}).metric
     assert isinstance(choice, MetricChoice)
-    for wrong in (
-        {"metric": {}},
-        {"metric": {"name": "exact", "path": "m.py"}},
-        {"max_answer_tokens": 0},
-        {"kin": "x"},
-    ):
+    both: dict[str, object] = {"name": "exact", "path": "m.py"}
+    faults: list[dict[str, object]] = [{"metric": {}}, {"metric": both}, {"max_answer_tokens": 0}, {"kin": "x"}]
+    for wrong in faults:
         with pytest.raises(ValueError):
             TaskSettings.model_validate(wrong)
     with pytest.raises(ValueError):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -190,12 +191,13 @@ def test_items_of_one_group_are_drawn_together() -> None:
 
 
 def test_no_items_are_refused() -> None:
-    for measure in (
+    measures: list[Callable[[], Interval]] = [
         lambda: wilson(0, 0),
         lambda: tango(0, 0, 0),
         lambda: bootstrap_mean([]),
         lambda: mean_interval([]),
-    ):
+    ]
+    for measure in measures:
         with pytest.raises(ValueError, match="no items"):
             measure()
 
