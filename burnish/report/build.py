@@ -1,0 +1,181 @@
+"""The report of a run, computed from its directory alone: no model is loaded, no Python of the user is run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from burnish.errors import RunError
+from burnish.files import read_json, read_jsonl, write_json
+from burnish.proof.measure import Line
+from burnish.proof.metric import LoadedMetric
+from burnish.proof.prompting import Choice
+from burnish.proof.summary import Question, Summary, latest, summarise
+from burnish.proof.verdict import Context, Verdict, judge
+from burnish.report.measured import task_from_json
+from burnish.report.schema import (
+    CostPart,
+    DataPart,
+    ProvenancePart,
+    Report,
+    TaskPart,
+    VerdictPart,
+    WeightsPart,
+)
+
+REPORT = "report.json"
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a run directory holds, as far as a report needs it."""
+
+    path: Path
+    recipe: Mapping[str, Any]
+    data: Mapping[str, Any]
+    choice: Choice
+    weights: Mapping[str, Any] | None
+    lines: list[Line]
+    events: list[dict[str, Any]]
+
+    def last(self, event: str) -> Event | None:
+        """The last event of a kind: a resumed run tells some of them again."""
+        return next((e for e in reversed(self.events) if e["event"] == event), None)
+
+    def needed(self, event: str) -> Event:
+        """The same; raises RunError where the run did not get that far."""
+        found = self.last(event)
+        if found is None:
+            raise _unfinished(self.path, f'events.jsonl has no "{event}"')
+        return found
+
+    def all(self, event: str) -> list[Event]:
+        """Every event of a kind."""
+        return [e for e in self.events if e["event"] == event]
+
+
+def read(run: Path) -> Kept:
+    """The directory's files; raises RunError where one is missing or damaged."""
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run directory; runs are made by `burnish run`")
+    recipe = _read(run / "recipe.yaml", lambda path: yaml.safe_load(path.read_text(encoding="utf-8")))
+    data, choice = (_read(run / name, read_json) for name in ("data.json", "best_prompt.json"))
+    weights = _read(run / "weights.json", read_json) if (run / "weights.json").is_file() else None
+    lines, events = (_read(run / name, read_jsonl) for name in ("samples.jsonl", "events.jsonl"))
+    return Kept(run, recipe, data, Choice.from_json(choice), weights, lines, events)
+
+
+def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
+    """The report; the same bytes each time. Raises RunError where the run did not get far enough.
+
+    `metrics`: a user's metrics that compute their number from all items together; see `burnish.report.measured`.
+    """
+    kept = read(run)
+    kind, loaded = task_from_json(kept.needed("task"), metrics)
+    settings = kept.recipe.get("proof") or {}
+    question = Question(
+        kind=kind,
+        metrics=loaded,
+        best_prompt=kept.choice.best_prompt,
+        scoring=kept.choice.scoring,
+        margin=settings.get("margin"),
+        seed=kept.needed("started")["seed"],
+    )
+    summary = summarise(kept.lines, question)
+    return Report(
+        verdict=VerdictPart.model_validate(_verdict(kept, summary, question).to_json()),
+        task=TaskPart.model_validate(dict(summary.task)),
+        retention=None,
+        cost=_cost(kept),
+        weights=None if kept.weights is None else WeightsPart.model_validate(kept.weights),
+        data=_data(kept),
+        provenance=_provenance(kept),
+    )
+
+
+def write(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
+    """Build the report and write it to report.json."""
+    report = build(run, metrics)
+    write_json(run / REPORT, report.to_json())
+    return report
+
+
+def _read(path: Path, reader: Any) -> Any:
+    if not path.is_file():
+        raise _unfinished(path.parent, f"{path.name} is not there")
+    try:
+        return reader(path)
+    except (json.JSONDecodeError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from error
+
+
+def _unfinished(run: Path, what: str) -> RunError:
+    return RunError(f"{run}: {what}; the run did not get that far. Go on with `burnish resume {run}`")
+
+
+def _verdict(kept: Kept, summary: Summary, question: Question) -> Verdict:
+    metric = question.metrics[0]
+    started = kept.needed("started")
+    rate = (kept.recipe.get("training") or {}).get("learning_rate")
+    recipe = str(started["recipe"])
+    context = Context(
+        metric=metric.name,
+        unit=metric.unit,
+        is_share=metric.is_share,
+        items=summary.items,
+        simple=summary.simple,
+        discordant_share=summary.discordant_share,
+        closer=metric.closer,
+        prompt_arms=question.kind != "text",
+        directory=str(started["run"]),
+        recipe=recipe if recipe.endswith((".yaml", ".yml")) else f"{started['run']}/recipe.yaml",
+        learning_rate=rate if isinstance(rate, float) else None,
+    )
+    return judge(summary.evidence, context)
+
+
+def _cost(kept: Kept) -> CostPart:
+    artifact = kept.needed("artifact")
+    stages: dict[str, float] = {}
+    for stage in kept.all("stage"):
+        stages[stage["name"]] = stages.get(stage["name"], 0.0) + stage["seconds"]
+    steps = list({step["step"]: step for step in kept.all("step")}.values())
+    seconds = sum(step["seconds"] for step in steps)
+    peaks = [e["peak_memory_bytes"] for e in kept.all("stage")] + [step["memory_bytes"] for step in steps]
+    return CostPart(
+        trainable_parameters=artifact["trainable_parameters"],
+        total_parameters=artifact["total_parameters"],
+        train_seconds=stages.get("train", 0.0),
+        stage_seconds=stages,
+        trained_tokens=sum(step["targets"] for step in steps),
+        tokens_per_second=sum(step["tokens"] for step in steps) / seconds if seconds else None,
+        peak_memory_bytes=max(peaks, default=0),
+        artifact_bytes=artifact["bytes"],
+        prompt_tokens_per_request=_prompt_tokens(kept),
+    )
+
+
+def _prompt_tokens(kept: Kept) -> dict[str, float]:
+    """Mean prompt length of each arm that asks a model, over the held-out items; raw text has no prompts."""
+    found: dict[str, list[float]] = {}
+    for line in latest(line for line in kept.lines if line["part"] == "held_out"):
+        arm, scoring = str(line["arm"]), line["scoring"]
+        if line["prompt"] and scoring is not None and scoring == kept.choice.scoring.get(arm, scoring):
+            found.setdefault(arm, []).append(float(str(line["prompt_tokens"])))
+    return {arm: sum(tokens) / len(tokens) for arm, tokens in found.items()}
+
+
+def _data(kept: Kept) -> DataPart:
+    opened = [int(event.get("before", 0)) + 1 for event in kept.all("held_out_opened")]
+    numbers = {name: kept.data[name] for name in DataPart.model_fields if name in kept.data}
+    return DataPart.model_validate(numbers | {"held_out_opened": max(opened, default=0)})
+
+
+def _provenance(kept: Kept) -> ProvenancePart:
+    started, finished = kept.needed("started"), kept.last("finished")
+    known = {name: started[name] for name in ProvenancePart.model_fields if name in started}
+    return ProvenancePart.model_validate(known | {"finished": finished["finished"] if finished else None})

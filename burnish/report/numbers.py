@@ -1,0 +1,62 @@
+"""Numbers of a report as people read them: shares in percent, sizes and times in whole units."""
+
+from burnish.report.schema import MetricPart, ScoreRow, TaskPart
+
+
+def is_share(metric: MetricPart) -> bool:
+    """Whether the deciding metric is the share of items that are right."""
+    return metric.unit == "share"
+
+
+def primary(task: TaskPart, name: str = "all") -> list[ScoreRow]:
+    """The rows of the deciding metric in one slice, in the order of the arms."""
+    return [row for row in task.scores if row.metric == task.metric.name and row.slice == name]
+
+
+def slices(task: TaskPart) -> list[str]:
+    """Names of the slices, without "all"."""
+    names = dict.fromkeys(row.slice for row in task.scores if row.metric == task.metric.name)
+    return [name for name in names if name != "all"]
+
+
+def amount(value: float | None, share: bool, digits: int = 1) -> str:
+    """`93.3 %` or `-1.234`; an end that is not bounded as `?`."""
+    if value is None:
+        return "?"
+    return f"{100 * value:.{digits}f} %" if share else f"{value:.3f}"
+
+
+def ends(low: float | None, high: float | None, share: bool) -> str:
+    """An interval: `87.4-96.6 %` or `-1.31 to -1.15`."""
+    if share and low is not None and high is not None:
+        return f"{100 * low:.1f}-{100 * high:.1f} %"
+    return f"{amount(low, share)} to {amount(high, share)}"
+
+
+def counted(row: ScoreRow, share: bool) -> str:
+    """`112/120` for shares, `n 120` for the rest."""
+    return f"{round(row.value * row.count)}/{row.count}" if share else f"n {row.count}"
+
+
+def span(rows: list[ScoreRow], share: bool) -> tuple[float, float]:
+    """The scale on which rows are drawn: 0-1 for shares, else all values and ends with a little room."""
+    if share:
+        return 0.0, 1.0
+    known = [x for row in rows for x in (row.value, row.low, row.high) if x is not None]
+    low, high = min(known), max(known)
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def memory(count: int) -> str:
+    """Bytes as `1.9 GB`, `19.6 MB` or `812 bytes`."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    if count >= 1e6:
+        return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `45 s` or `3.2 min`."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,161 @@
+"""A report on a terminal: the closing lines of a run, and the table of `burnish report`."""
+
+import textwrap
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, primary, slices, span
+from burnish.report.schema import DifferenceRow, Report, ScoreRow, TaskPart
+
+MOST_LINES = 15
+CELLS = 24  # of a bar
+
+
+def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -> list[str]:
+    """At most 15 lines of at most about `width` columns: verdict, arms, slices, cost, and what to type next."""
+    lines = [*_ladder(report.task), *_by_slice(report.task, width), _moved(report), _cost(report)]
+    lines += [
+        f"report  {run / 'report.json'}",
+        f"next    {_typed(report.verdict.next_command, command)}",
+        f"yours   {command} init YOUR.csv",
+    ]
+    if " chat " not in f" {report.verdict.next_command} ":
+        lines[-1] = f"yours   {command} init YOUR.csv   (talk to it: {command} chat {run})"
+    return _sentence(report, MOST_LINES - len(lines), max(width, 80)) + lines
+
+
+def _sentence(report: Report, most: int, width: int) -> list[str]:
+    """The verdict's sentence; where it needs more than `most` lines, whole sentences are left to report.json."""
+    text = report.verdict.sentence
+    lines = textwrap.wrap(text, width)
+    while len(lines) > most and ". " in text:
+        text = text.rpartition(". ")[0]
+        lines = textwrap.wrap(f"{text}. (More in report.json.)", width)
+    return lines[:most]
+
+
+def _ladder(task: TaskPart) -> list[str]:
+    """One line for each arm: name, bar, value, interval, count."""
+    rows, share = primary(task), is_share(task.metric)
+    scale = span(rows, share)
+    names = max(len(_named(row, task)) for row in rows)
+    shown = [(amount(row.value, share), ends(row.low, row.high, share), counted(row, share)) for row in rows]
+    widths = [max(len(cells[i]) for cells in shown) for i in range(3)]
+    return [
+        f"{_named(row, task):{names}}  {bar(row, scale, share)}  {cells[0]:>{widths[0]}}  "
+        f"[{cells[1]:>{widths[1]}}]  {cells[2]:>{widths[2]}}"
+        for row, cells in zip(rows, shown, strict=True)
+    ]
+
+
+def _named(row: ScoreRow, task: TaskPart) -> str:
+    return f"{row.arm} *" if row.arm == task.best_prompt else row.arm
+
+
+def bar(row: ScoreRow, scale: tuple[float, float], share: bool, cells: int = CELLS) -> str:
+    """A bar up to the value for shares, a dot for the rest; the 95 % interval is drawn in a lighter block around."""
+    low, high = (scale[i] if end is None else end for i, end in enumerate((row.low, row.high)))
+    first, at, last = (_cell(x, scale, cells) for x in (low, row.value, high))
+    if share:
+        filled = round(row.value * cells)
+        sure = min(filled, round(low * cells))
+        possible = max(filled, round(high * cells))
+        return "█" * sure + "▓" * (filled - sure) + "░" * (possible - filled) + "·" * (cells - possible)
+    return "".join("●" if i == at else "─" if first <= i <= last else "·" for i in range(cells))
+
+
+def _cell(x: float, scale: tuple[float, float], cells: int) -> int:
+    return min(cells - 1, max(0, int((x - scale[0]) / (scale[1] - scale[0]) * cells)))
+
+
+def _by_slice(task: TaskPart, width: int) -> list[str]:
+    """The tuned model in each slice, the best prompt beside it, in at most two lines."""
+    share = is_share(task.metric)
+    parts = []
+    for name in slices(task):
+        rows = {row.arm: row for row in primary(task, name)}
+        tuned, prompt = rows.get("tuned"), rows.get(task.best_prompt)
+        if tuned is not None and prompt is not None:
+            parts.append(f"{name} {_short(tuned, share)} against {_short(prompt, share)}")
+    if not parts:
+        return []
+    lines = textwrap.wrap("; ".join(parts), width - 8)
+    if len(lines) > 2:
+        lines = [f"{len(parts)} slices, with intervals in report.json"]
+    return ["slices  " + line if i == 0 else " " * 8 + line for i, line in enumerate(lines)]
+
+
+def _short(row: ScoreRow, share: bool) -> str:
+    return counted(row, True) if share else amount(row.value, False)
+
+
+def _moved(report: Report) -> str:
+    data = report.data
+    opened = f"held-out items opened {data.held_out_opened} times" if data.held_out_opened > 1 else ""
+    if report.weights is None:
+        moved = "stand as they were: the method adds to none of them"
+    else:
+        moved = f"moved by {100 * report.weights.relative_change:.2g} % of their length"
+    return f"weights {moved}" + (f"; {opened}" if opened else "")
+
+
+def _cost(report: Report) -> str:
+    cost = report.cost
+    total = sum(cost.stage_seconds.values())
+    return (
+        f"cost    {duration(total)} in all, {duration(cost.train_seconds)} of training; "
+        f"{memory(cost.peak_memory_bytes)} of memory; {memory(cost.artifact_bytes)} on disk"
+    )
+
+
+def _typed(text: str, command: str) -> str:
+    return command + text.removeprefix("burnish") if text.startswith("burnish ") else text
+
+
+def table(report: Report) -> Table:
+    """Every arm, metric and slice, with the paired difference to tuned."""
+    task, share = report.task, is_share(report.task.metric)
+    title = f"{task.metric.name} ({task.metric.unit}, {task.metric.better} is better)"
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("arm", "scoring"):
+        shown.add_column(name, no_wrap=True)
+    for name in ("value", "95 %", "n", "tuned -", "95 %", "p"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    differences = {(row.b, row.slice): row for row in task.differences}
+    for name in ("all", *slices(task)):
+        if name != "all":
+            shown.add_row(f"slice {name}:")
+        for row in primary(task, name):
+            shown.add_row(
+                _named(row, task),
+                row.scoring or "",
+                amount(row.value, share),
+                ends(row.low, row.high, share),
+                counted(row, share),
+                *_difference(differences.get((row.arm, name)), share),
+            )
+        shown.add_section()
+    for row in task.scores:
+        if row.metric != task.metric.name and row.slice == "all":
+            name, interval = f"{row.metric}: {row.arm}", ends(row.low, row.high, False)
+            shown.add_row(name, row.scoring or "", amount(row.value, False), interval, f"n {row.count}")
+    shown.caption = (
+        "* best prompt, chosen on validation items; tuned - this arm, on the same items: positive where tuned is better"
+    )
+    shown.caption_justify = "left"
+    return shown
+
+
+def _difference(row: DifferenceRow | None, share: bool) -> tuple[str, str, str]:
+    if row is None:
+        return "", "", ""
+    unit = 100 if share else 1
+    digits = 1 if share else 3
+
+    def end(x: float | None) -> str:
+        return "?" if x is None else f"{unit * x:+.{digits}f}"
+
+    p_value = "" if row.p_value is None else "<0.001" if row.p_value < 0.001 else f"{row.p_value:.3f}"
+    return f"{unit * row.value:+.{digits}f}", f"{end(row.low)} to {end(row.high)}", p_value
