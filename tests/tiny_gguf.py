@@ -82,7 +82,7 @@ def tiny_gguf(
     drop: tuple[str, ...] = (),
     extra: dict[str, np.ndarray[Any, Any]] | None = None,
 ) -> Path:
-    """Write a whole GGUF; `fields` replaces fields (None leaves one out), `drop` leaves tensors out, `extra` adds some."""
+    """Write a whole GGUF; `fields` replaces fields (None leaves one out), `drop` leaves tensors out, `extra` adds."""
     writer = gguf.GGUFWriter(path, architecture)
     for key, value in (_fields() | (fields or {})).items():
         _add(writer, key, value)

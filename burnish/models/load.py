@@ -206,7 +206,7 @@ def _quietly() -> Iterator[None]:
 
 def _from_pretrained(
     path: Path, config: PretrainedConfig, dtype: torch.dtype, attend: str
-) -> tuple[PreTrainedModel, dict[str, list[Any]]]:
+) -> tuple[PreTrainedModel, dict[str, Any]]:
     try:
         with _quietly():
             model, info = AutoModelForCausalLM.from_pretrained(

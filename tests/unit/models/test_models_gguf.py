@@ -109,7 +109,12 @@ def test_auto_tokenizer_reads_the_published_rules_from_the_directory(tmp_path: P
     for text in TEXTS:
         assert tokenizer.encode(text, add_special_tokens=False) == expected.encode(text).ids, text
         assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
-    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id) == (1, 2, 2, 0)
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id) == (
+        1,
+        2,
+        2,
+        0,
+    )
     assert tokenizer.chat_template == CHATML
     assert tokenizer.model_max_length == 256
     assert tokenizer.all_special_ids == [1, 2, 0]
