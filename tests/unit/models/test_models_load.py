@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import HfApi
 import torch
+from huggingface_hub import HfApi
 from tokenizers import Tokenizer, pre_tokenizers
 from transformers import AutoTokenizer
 
