@@ -83,7 +83,13 @@ class MethodConfig(BaseModel):
 
 def method_names() -> list[str]:
     """Names of the methods that come with burnish."""
-    return [name for name in names_in(PACKAGE) if hasattr(_module(name), "Config")]
+    return [name for name in names_in(PACKAGE) if _defines_a_method(_module(name))]
+
+
+def _defines_a_method(module: object) -> bool:
+    """A module that merely imports another's `Config` is no method."""
+    config = getattr(module, "Config", None)
+    return config is not None and config.__module__ == getattr(module, "__name__", None)
 
 
 @cache
