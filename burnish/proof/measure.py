@@ -56,7 +56,9 @@ class Setup:
     seed: int = 0
     chunk_items: int = 16
     chunk_tokens: int = 2048
-    label_tokens: dict[tuple[int, ...], list[tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)
+    label_tokens: dict[tuple[tuple[int, ...], tuple[str, ...]], list[tuple[int, ...]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
 
 def calibration_inputs(train: Sequence[Example], seed: int) -> tuple[Example, ...]:
@@ -178,10 +180,10 @@ def _label_means(asks: Sequence[_Ask], engine: Engine, setup: Setup) -> list[dic
 
 def _label_tokens(ask: _Ask, setup: Setup) -> list[tuple[int, ...]]:
     """Ids of each label after this prompt; kept by the prompt's last tokens, which alone can change them."""
-    tail = ask.tokens[-8:]
-    if tail not in setup.label_tokens:
-        setup.label_tokens[tail] = [setup.renderer.answer(ask.messages, label) for label in setup.labels]
-    return setup.label_tokens[tail]
+    key = (ask.tokens[-8:], setup.labels)
+    if key not in setup.label_tokens:
+        setup.label_tokens[key] = [setup.renderer.answer(ask.messages, label) for label in setup.labels]
+    return setup.label_tokens[key]
 
 
 def _chosen(

@@ -166,7 +166,7 @@ def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     if kind == "fine_tune":
         return chat
     if kind == "prompt":
-        return f"{chat} --arm {'base' if evidence.best_prompt == 'base' else 'best_prompt'}"
+        return f"{chat} --arm best_prompt"
     if kind == "harmful":
         rate = "0.0001" if context.learning_rate is None else f"{context.learning_rate / 5:.1g}"
         return f"{context.program} run {context.recipe} training.learning_rate={rate}"

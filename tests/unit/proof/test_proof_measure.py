@@ -363,3 +363,8 @@ def test_the_simple_rival_is_shown_but_is_no_prompt() -> None:
     assert found.simple is not None
     assert found.simple.value == 0
     assert "simple" not in [d.arm for d in found.evidence.differences]
+
+
+def test_a_tie_between_kinds_goes_to_the_shorter_prompt_not_to_the_first_name() -> None:
+    lines = [*rows("base", [0, 0]), *rows("few_shot_4", [1, 0], tokens=40), *rows("similar_1", [0, 1], tokens=20)]
+    assert choose(lines, METRIC).best_prompt == "similar_1"
