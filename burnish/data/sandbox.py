@@ -20,6 +20,8 @@ import jinja2.nodes
 import jinja2.sandbox
 import jinja2.utils
 
+from burnish.data.skeleton import is_simple
+
 LONGEST = 20 << 20  # characters of any text in a template
 PASSES = 200_000  # loop passes and joins of one rendering
 CALL = 10  # what a call counts, in loop passes
@@ -130,6 +132,7 @@ class ChatEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols])
         self.meter = _Meter()
+        self.simple = False  # whether the template compiled last only puts contents between fixed texts
         self.filters = {name: _guarded(function) for name, function in self.filters.items()}
         self.filters["tojson"] = _to_json
         self.filters["format"] = _format
@@ -145,6 +148,7 @@ class ChatEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     def compiled(self, source: str) -> jinja2.Template:
         """The template with its loops and joins counted. Raises jinja2.TemplateSyntaxError."""
         tree = self.parse(source)
+        self.simple = is_simple(tree)
         for loop in list(tree.find_all(jinja2.nodes.For)):
             loop.iter = _called("_loop", [loop.iter])
         _count_joins(tree)

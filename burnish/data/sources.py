@@ -1,6 +1,6 @@
 """Files become records: jsonl, json, csv, tsv, txt; anything broken is named by file and line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ ADVICE = {
 class Record:
     """One record as its file holds it."""
 
-    id: str  # "file:line", the first line where it takes several
+    id: str  # "file:line", the first line where it takes several; unique in its file
     values: Mapping[str, object]
     row: int | None = None  # number of the row in a csv or tsv file, the header not counted
 
@@ -69,9 +69,17 @@ def read_source(path: Path, name: str | None = None) -> Source:
         raise DataError(listed(raw.problems))
     if not raw.rows:
         raise DataError(f"{name}: holds no records; expected at least one")
-    records = tuple(Record(f"{name}:{line}", values, row) for line, row, values in raw.rows)
+    records = tuple(_numbered(raw, name))
     columns = tuple(dict.fromkeys(column for record in records for column in record.values))
     return Source(path, kind, records, columns, tuple(raw.notes))
+
+
+def _numbered(raw: Raw, name: str) -> Iterator[Record]:
+    """Records with ids of their own: the second one that begins on line 7 is "file:7[2]"."""
+    last, count = 0, 0
+    for line, row, values in raw.rows:
+        last, count = line, count + 1 if line == last else 1
+        yield Record(f"{name}:{line}" + (f"[{count}]" if count > 1 else ""), values, row)
 
 
 def _kind(path: Path) -> str:

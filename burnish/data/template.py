@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 
 from burnish.data.sandbox import PASSES, ChatEnvironment
+from burnish.data.skeleton import Skeleton, skeleton
 from burnish.data.tokenizer import Tokenizer, begins_with_bos
 from burnish.errors import DataError
 from burnish.registry import did_you_mean
@@ -78,8 +79,20 @@ class ChatTemplate:
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
         """The conversation as text; with a generation prompt it ends where an answer begins. Raises DataError."""
-        text = self._raw([_as_dict(message) for message in self._adapted(messages)], add_generation_prompt)
+        turns = self._adapted(messages)
+        text = self._assembled(turns, add_generation_prompt) if self._environment.simple else None
+        if text is None:
+            text = self._raw([_as_dict(message) for message in turns], add_generation_prompt)
         return text + self.gap if add_generation_prompt else text
+
+    def _assembled(self, turns: Sequence[Message], add_generation_prompt: bool) -> str | None:
+        """The text from the skeleton of these roles; None where there is none."""
+        roles = tuple(turn.role for turn in turns)
+        key = (roles, add_generation_prompt)
+        if key not in self._skeletons:
+            self._skeletons[key] = skeleton(roles, lambda marks: self._raw(marks, add_generation_prompt))
+        found = self._skeletons[key]
+        return found.filled([turn.content for turn in turns]) if found is not None else None
 
     def _raw(self, messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
         self._environment.meter.left = PASSES
@@ -95,6 +108,7 @@ class ChatTemplate:
             raise DataError(f'chat template "{self.name}": larger than {LARGEST >> 10} kB; no real template is')
         self.source = source
         self._environment = ChatEnvironment()
+        self._skeletons: dict[tuple[tuple[str, ...], bool], Skeleton | None] = {}
         try:
             self._template = self._environment.compiled(source)
         except jinja2.TemplateSyntaxError as error:

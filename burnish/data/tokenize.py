@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from burnish.data.segments import SegmentEncoder
 from burnish.data.template import ChatTemplate
 from burnish.data.tokenizer import Tokenizer, begins_with_bos, control_strings, encoded
 from burnish.errors import DataError
@@ -65,6 +66,7 @@ class Encoder:
         self.tokenizer = tokenizer
         self.template = template
         self.counts = EncodingCounts()
+        self._segments = SegmentEncoder(tokenizer)
         self._bos = (tokenizer.bos_token_id,) if begins_with_bos(tokenizer) else ()
         self._control = control_strings(tokenizer)
         self.special_ids = frozenset(self._control.values())
@@ -283,7 +285,7 @@ class Encoder:
         )
 
     def _encode(self, texts: Sequence[str], as_text: bool = False) -> list[list[int]]:
-        return encoded(self.tokenizer, texts, as_text)
+        return encoded(self.tokenizer, texts, as_text=True) if as_text else self._segments(texts)
 
     def _after_anchor(self, text: str, as_text: bool = False) -> list[int]:
         """Ids of a text that continues another one, for tokenizers that put a blank before every text."""
