@@ -28,8 +28,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "smollm2_ids.json"
 PARAGRAPH = (
     "The history of the bicycle begins in the early nineteenth century, when a German baron built a wooden machine "
     "with two wheels and no pedals. Riders pushed themselves along with their feet. Over the following decades, "
-    "inventors added pedals, rubber tires and a chain, and by the end of the century the bicycle had become a common means of "
-    "transport in the cities of Europe and America."
+    "inventors added pedals, rubber tires and a chain, and by the end of the century the bicycle had become a common "
+    "means of transport in the cities of Europe and America."
 )
 PERPLEXITY = (13.5, 16.5)  # 14.84 in fp32; rows of q and k left as the file has them give 87
 
