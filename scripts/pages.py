@@ -24,6 +24,8 @@ from burnish.report.schema import Report, json_schema_text
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "none", object: "any"}
+
 
 def pages() -> dict[Path, str]:
     """Every generated file with the text that it should have."""
@@ -112,7 +114,9 @@ def _table(title: str, fields: dict[str, FieldInfo], before: str) -> list[str]:
 
 
 def _rows(fields: dict[str, FieldInfo], before: str) -> list[str]:
-    rows = [f"| `{before}{n}` | {_default(f)} | {_values(f)} | {_clean(f.description or '')} |" for n, f in fields.items()]
+    rows = [
+        f"| `{before}{n}` | {_default(f)} | {_values(f)} | {_clean(f.description or '')} |" for n, f in fields.items()
+    ]
     return ["| field | default | values | what it does |", "|---|---|---|---|", *rows]
 
 
@@ -142,7 +146,6 @@ def _limit(item: Any) -> str:
 
 def _words(annotation: Any) -> Iterator[str]:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    plain = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "none", object: "any"}
     if origin is Literal:
         yield from (f"`{value}`" for value in arguments)
     elif origin is typing.Annotated:
@@ -159,7 +162,7 @@ def _words(annotation: Any) -> Iterator[str]:
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield "{" + ", ".join(annotation.model_fields) + "}"
     else:
-        yield plain.get(annotation, getattr(annotation, "__name__", str(annotation)))
+        yield PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
 def _limits_of(item: Any) -> list[str]:

@@ -87,6 +87,7 @@ def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
     )
     summary = summarise(kept.lines, question)
     return Report(
+        schema=1,
         verdict=VerdictPart.model_validate(_verdict(kept, summary, question).to_json()),
         task=TaskPart.model_validate(dict(summary.task)),
         retention=None,

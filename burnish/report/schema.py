@@ -231,7 +231,7 @@ class ProvenancePart(_Part):
 class Report(_Part):
     """report.json of a run."""
 
-    schema_: Literal[1] = Field(default=1, alias="schema", description="Version of this format.")
+    schema_: Literal[1] = Field(alias="schema", description="Version of this format.")
     verdict: VerdictPart
     task: TaskPart
     retention: RetentionPart | None
