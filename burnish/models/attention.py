@@ -19,7 +19,9 @@ from burnish.errors import ModelError
 from burnish.types import Batch
 
 NAME = "burnish"
-HARMLESS = frozenset({"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states"})
+HARMLESS = frozenset(
+    {"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"}
+)
 EXPLICIT_UP_TO = 1024  # longer documents go through scaled_dot_product_attention, which never holds all scores at once
 
 

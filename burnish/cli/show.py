@@ -1,0 +1,109 @@
+"""What commands show: a run as it goes, the check page, a report, a chat."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from burnish.cli.view import View
+from burnish.data.check import check_page
+from burnish.models.parameters import list_models
+from burnish.pipeline.events import Finished, Progress
+from burnish.pipeline.plan import plan_lines
+from burnish.pipeline.recipe import Loaded
+from burnish.pipeline.session import Stop
+from burnish.pipeline.start import prepare
+from burnish.pipeline.use import Conversation
+from burnish.report.build import write
+from burnish.report.schema import Report
+from burnish.report.terminal import closing_lines, table
+from burnish.training.events import Event
+
+
+def follow(start: Callable[[Stop], Iterator[Event]], view: View, command: str) -> None:
+    """Show a run's events; Ctrl-C and SIGTERM stop it at the next safe place, a second Ctrl-C at once."""
+    stop = Stop()
+
+    def wish(number: int, _: FrameType | None) -> None:
+        stop.exit_code = 128 + number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        typer.echo("stopping at the next safe place; once more to stop at once", err=True)
+
+    signal.signal(signal.SIGINT, wish)
+    signal.signal(signal.SIGTERM, wish)
+    for event in start(stop):
+        view.show(event)
+        if isinstance(event, Finished):
+            view.close()
+            report = Report.model_validate(event.report)
+            typer.echo("")
+            for line in closing_lines(report, command=command, run=Path(event.run), width=Console().width):
+                typer.echo(line)
+
+
+def show_check(loaded: Loaded) -> None:
+    """The check page, and the plan that follows from it."""
+    prepared = prepare(loaded, lambda text: typer.echo(text, err=True))
+    console = Console()
+    console.print(check_page(prepared.tokenized, prepared.encoder, colour=console.is_terminal), soft_wrap=True)
+    typer.echo("")
+    for line in plan_lines(prepared):
+        typer.echo(line)
+
+
+def show_report(directory: Path, command: str) -> None:
+    """Recompute a report from its directory and show it."""
+    report = write(directory)
+    console = Console()
+    console.print(table(report))
+    for line in closing_lines(report, command=command, run=directory, width=console.width):
+        typer.echo(line)
+
+
+def show_models() -> None:
+    """The catalog and the cache as a table."""
+    shown = Table("model", "where", "parameters", "context", "licence", "on disk", "memory to train", "note")
+    for info in list_models():
+        shown.add_row(
+            info.name,
+            info.where,
+            "?" if info.parameters is None else f"{info.parameters / 1e6:,.0f} M",
+            "?" if info.context is None else f"{info.context:,}",
+            info.licence or "?",
+            "-" if info.bytes is None else f"{info.bytes / 1e6:,.0f} MB",
+            "?" if info.memory is None else f"{info.memory / 1e9:.1f} GB",
+            info.note,
+        )
+    Console().print(shown)
+
+
+def show_progress(events: Iterator[Progress]) -> None:
+    """A counter on a terminal, a line at the end elsewhere."""
+    last = None
+    for last in events:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{last.done}/{last.total} answers, {last.seconds:.0f} s", nl=False, err=True)
+    if last is not None:
+        typer.echo(f"\r{last.done}/{last.total} answers, {last.seconds:.0f} s", err=True)
+
+
+def chat_with(conversation: Conversation) -> None:
+    """Questions from standard input, answers to standard output."""
+    typer.echo(f"{conversation.title}. An empty line or Ctrl-D ends it; /new forgets the conversation.")
+    while True:
+        try:
+            text = input("> " if sys.stdin.isatty() else "")
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not text.strip():
+            return
+        if text.strip() == "/new":
+            conversation.forget()
+            continue
+        typer.echo(conversation.answer(text))
+

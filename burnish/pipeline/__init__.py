@@ -1,0 +1,1 @@
+"""The stages of a run, wired: recipe, run directory, and `run` itself."""

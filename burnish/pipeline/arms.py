@@ -1,0 +1,129 @@
+"""The stages that measure: prompts on validation items, the tuned model's scoring, all arms on held-out items."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from time import perf_counter
+
+from burnish.models.load import load_base
+from burnish.pipeline.directory import PROMPT
+from burnish.pipeline.events import Chosen, Note, Opened, Progress
+from burnish.pipeline.opened import items_sha256, note_opening, opened_before
+from burnish.pipeline.session import Session
+from burnish.proof.arm import Arm, build
+from burnish.proof.measure import measure
+from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
+from burnish.training.events import Event
+from burnish.types import Example, Scoring
+
+
+def choose_prompts(session: Session) -> Iterator[Event]:
+    """Try every prompt arm on the same validation items and freeze the best; done once a run."""
+    if (session.run.path / PROMPT).is_file():
+        return
+    prepared = session.prepared
+    kind, train = prepared.task.kind, prepared.dataset.train
+    items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
+    names = candidates(prepared.recipe.proof, kind, len(train))
+    ended: list[Event] = []
+    with session.timed("prompts", ended):
+        yield session.begins("prompts on validation items", len(items) * len(names))
+        for name in names:
+            arm = build(name, session.context())
+            yield from _measured(session, arm, items, "validation", scorings_of(kind))
+        choice = choose(session.run.samples(), prepared.task.metrics[0])
+        session.run.put(PROMPT, choice.to_json())
+    yield Chosen(tuple(_choice_lines(choice)))
+    yield from ended
+
+
+def choose_scoring(session: Session) -> Iterator[Event]:
+    """Labels: the tuned model's best way of being read, on the validation items."""
+    choice = Choice.from_json(session.run.get(PROMPT))
+    prepared = session.prepared
+    scorings = scorings_of(prepared.task.kind)
+    if len(scorings) == 1 or "tuned" in choice.scoring:
+        return
+    items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
+    ended: list[Event] = []
+    with session.timed("scoring", ended):
+        yield session.begins("the tuned model on validation items", len(items))
+        yield from _measured(session, build("tuned", session.context()), items, "validation", scorings)
+        new = choose(session.run.samples(), prepared.task.metrics[0])
+        scoring = {**choice.scoring, "tuned": new.scoring["tuned"]}
+        tried = (*choice.tried, *(row for row in new.tried if row.arm == "tuned"))
+        session.run.put(PROMPT, Choice(choice.best_prompt, choice.arms, scoring, tried).to_json())
+    yield from ended
+
+
+def measure_held_out(session: Session) -> Iterator[Event]:
+    """Open the held-out items: the tuned model first, then everything that runs on the base."""
+    prepared = session.prepared
+    items = prepared.dataset.held_out
+    choice = Choice.from_json(session.run.get(PROMPT))
+    yield _open(session, items)
+    names = ["tuned", *choice.arms, *(["simple"] if prepared.task.kind != "text" else [])]
+    for name in names:
+        arm = build(name, session.context())
+        ended: list[Event] = []
+        with session.timed(name, ended), _as_needed(session, arm):
+            yield session.begins(f"{name} on held-out items", len(items))
+            scoring = choice.scoring.get(name)
+            yield from _measured(session, arm, items, "held_out", (scoring or "generation",))
+        yield from ended
+        variant = getattr(arm, "variant", None)
+        if variant:
+            yield Note(f"simple: {variant}")
+
+
+def _open(session: Session, items: Sequence[Example]) -> Event:
+    sha256, now = items_sha256(items), datetime.now(UTC).isoformat(timespec="seconds")
+    started = next(event for event in session.run.events() if event["event"] == "started")
+    name = f"{started['started']} {started['data_sha256'][:12]} {started['seed']} {started['recipe']}"
+    before = opened_before(sha256, name)
+    note_opening(sha256, len(items), name, now)
+    return Opened(sha256, len(items), before)
+
+
+def _as_needed(session: Session, arm: Arm) -> AbstractContextManager[None]:
+    """The model that an arm asks: the tuned one, or the base - the adapter switched off, or loaded anew."""
+    method, base = session.prepared.method, session.prepared.base
+    if arm.needs_model != "base" or not session.tuned:
+        return nullcontext()
+    if method.makes_adapter:
+        return method.disabled(base.model)
+    settings = session.prepared.recipe.training
+    base.model = None  # type: ignore[assignment]  # never both in memory at once
+    base.model = load_base(session.prepared.recipe.model, dtype=settings.dtype, device=settings.device).model
+    session.tuned = False
+    return nullcontext()
+
+
+def _measured(
+    session: Session, arm: Arm, items: Sequence[Example], part: str, scorings: Sequence[Scoring]
+) -> Iterator[Event]:
+    """Measure chunk by chunk; each is written whole, and what stands in samples.jsonl is not measured again."""
+    wanted = [s for s in scorings] if arm.needs_model else [None]
+    seen: dict[str, set[object]] = {}
+    for line in session.run.samples():
+        if line["part"] == part and line["arm"] == arm.name:
+            seen.setdefault(str(line["item"]), set()).add(line["scoring"])
+    text = session.prepared.task.kind == "text" or session.setup.metrics[0].reads == "reference"
+    done = {item for item, found in seen.items() if text or found >= set(wanted)}
+    start, count = perf_counter(), len(done)
+    engine = session.engine() if arm.needs_model else None
+    chunks = measure(arm, items, part=part, engine=engine, setup=session.setup, scorings=scorings, done=done)
+    for lines in chunks:
+        session.run.add_samples(lines)
+        count = len({*done, *(str(line["item"]) for line in lines)})
+        done = {*done, *(str(line["item"]) for line in lines)}
+        yield Progress(f"{arm.name}", count, len(items), perf_counter() - start)
+        session.check_stop()
+
+
+def _choice_lines(choice: Choice) -> Iterator[str]:
+    for row in choice.tried:
+        mark = "*" if row.arm == choice.best_prompt and row.scoring == choice.scoring[row.arm] else " "
+        how = f" ({row.scoring})" if row.scoring not in (None, "generation") else ""
+        yield f"{mark} {row.arm}{how}: {row.value:.3f} on {row.count} validation items, {row.prompt_tokens:.0f} tokens"
+    yield f"best prompt: {choice.best_prompt}; on held-out items: {', '.join(choice.arms)}"

@@ -1,0 +1,134 @@
+"""The stage that trains: the loop with its checkpoints, then the best of them frozen and written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from burnish.errors import RunError
+from burnish.files import new_directory, write_text
+from burnish.methods.method import Start
+from burnish.methods.peft_format import load_adapter, save_adapter
+from burnish.models.parameters import bytes_of, count_parameters
+from burnish.pipeline.change import relative_change
+from burnish.pipeline.directory import WEIGHTS
+from burnish.pipeline.events import Artifact, Note
+from burnish.pipeline.session import Session
+from burnish.training.checkpoint import latest, name_of, read_checkpoint
+from burnish.training.events import Event, Sample, Stopped
+from burnish.training.loop import Counters, Work, train
+from burnish.training.trainer import Trainer
+
+
+def train_stage(session: Session) -> Iterator[Event]:
+    """Train from the latest valid checkpoint (or the beginning) to the end, then write what came out."""
+    if any(event["event"] == "artifact" for event in session.run.events()) and session.run.result:
+        _take_up(session)
+        return
+    prepared = session.prepared
+    trainer = _trainer(session)
+    counters = Counters()
+    found, warnings = latest(session.run.checkpoints)
+    yield from (Note(text) for text in warnings)
+    if found is not None:
+        _refuse_other(found.identity, prepared.identity(), session.run.path)
+        trainer.load_state(found)
+        counters = Counters.from_json(found.counters)
+    session.run.cut_events(trainer.step)
+    ended: list[Event] = []
+    with session.timed("train", ended):
+        steps = prepared.recipe.training.steps(len(prepared.tokenized.train))
+        yield session.begins("training", steps)
+        for event in train(trainer, _work(session, trainer), counters):
+            yield event
+            if isinstance(event, Stopped):
+                session.check_stop()
+        yield _freeze(session, trainer, counters)
+    yield from ended
+
+
+def _trainer(session: Session) -> Trainer:
+    prepared = session.prepared
+    settings = prepared.recipe.training
+    assert isinstance(settings.micro_batch_tokens, int)
+    tokens = None
+    if prepared.recipe.data.instruction:
+        tokens = tuple(prepared.base.tokenizer.encode(prepared.recipe.data.instruction, add_special_tokens=False))
+    return Trainer(
+        prepared.base.model,
+        prepared.method,
+        start=Start(torch.Generator().manual_seed(settings.seed), tokens),
+        seed=settings.seed,
+        micro_batch_tokens=settings.micro_batch_tokens,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+    )
+
+
+def _work(session: Session, trainer: Trainer) -> Work:
+    prepared = session.prepared
+    dataset = prepared.dataset
+    item = dataset.validation[0] if dataset.validation and prepared.task.kind != "text" else None
+
+    def ask(step: int) -> Sample:
+        assert item is not None
+        return Sample(step, item.id, session.ask(item), item.answer)
+
+    return Work(
+        train=prepared.tokenized.train,
+        validation=prepared.tokenized.of(dataset.validation),
+        settings=prepared.recipe.training,
+        checkpoints=session.run.checkpoints,
+        identity=prepared.identity(),
+        ask=None if item is None else ask,
+        stop=session.stop.wanted,
+    )
+
+
+def _refuse_other(was: object, now: object, path: Path) -> None:
+    if was != now:
+        assert isinstance(was, dict)
+        assert isinstance(now, dict)
+        different = sorted(key for key in {*was, *now} if was.get(key) != now.get(key))
+        raise RunError(
+            f"{path}: its checkpoint was made with another {', '.join(different)}, so it cannot be gone on with "
+            "bit for bit; start a new run"
+        )
+
+
+def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Event:
+    """Put back the best checkpoint and write adapter or model, and how far the weights moved."""
+    prepared, run = session.prepared, session.run
+    trainer.load_state(read_checkpoint(run.checkpoints / name_of(counters.best_step)))
+    trainer.optimizer.clear()
+    base, method = prepared.base, prepared.method
+    run.put(WEIGHTS, relative_change(base.model, method, base.path))
+    name = "adapter" if method.makes_adapter else "model"
+    trained = sum(p.numel() for p in trainer.optimizer.parameters.values())
+    with new_directory(run.path / name) as temporary:
+        if method.makes_adapter:
+            save_adapter(base.model, method, temporary, base=str(base.path), base_sha256=base.sha256)
+        else:
+            base.model.save_pretrained(temporary)
+            base.tokenizer.save_pretrained(temporary)
+        if prepared.encoder.template is not None:
+            write_text(temporary / "chat_template.jinja", prepared.encoder.template.source)
+    added = trained if method.makes_adapter else 0
+    total = count_parameters(base.model)
+    base.model.requires_grad_(False)
+    session.tuned = True
+    assert total >= added
+    return Artifact(name, bytes_of(run.path / name), trained, total - added, counters.best_step)
+
+
+def _take_up(session: Session) -> None:
+    """A run that was stopped after training: its result goes back into the model."""
+    result, base = session.run.result, session.prepared.base
+    assert result is not None
+    if session.prepared.method.makes_adapter:
+        load_adapter(base.model, result, base_sha256=base.sha256)
+    else:
+        base.model.load_state_dict(type(base.model).from_pretrained(result, dtype=base.dtype).state_dict())
+    base.model.requires_grad_(False)
+    session.tuned = True
+

@@ -1,0 +1,184 @@
+"""The main job: check, plan, choose prompts on validation, train, freeze, all arms on held-out items, report.
+
+Every stage finds in the run directory what it did before, so going on with a stopped run is the same code.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import transformers
+
+from burnish.errors import RunError
+from burnish.pipeline.arms import choose_prompts, choose_scoring, measure_held_out
+from burnish.pipeline.directory import DATA, RunDirectory, check_free, free_name
+from burnish.pipeline.events import Asked, Finished, Note, Plan, Started, Task, as_line
+from burnish.pipeline.fit import train_stage
+from burnish.pipeline.plan import forward_rate, minutes, plan_lines
+from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, resolved_yaml
+from burnish.pipeline.session import Session, Stop
+from burnish.pipeline.start import Prepared, data_part, loaded_from, prepare, processor, refuse_python_from
+from burnish.pipeline.tuned import recipe_of
+from burnish.proof.prompting import candidates
+from burnish.report.build import write
+from burnish.report.measured import task_as_json
+from burnish.report.schema import Report
+from burnish.training.events import Event
+from burnish.version import VERSION
+
+
+@dataclass(slots=True)
+class _Notes:
+    """Sentences that were said while nothing could be yielded."""
+
+    said: list[str] = field(default_factory=list)
+
+    def taken(self) -> list[Note]:
+        """What was said since the last time."""
+        notes = [Note(text) for text in self.said]
+        self.said.clear()
+        return notes
+
+
+def begin(
+    loaded: Loaded, stop: Stop | None = None, *, out: Path | None, replace: bool = False, command: str = "burnish"
+) -> Iterator[Event]:
+    """A new run; its events, as they happen. Everything that can be refused is refused before anything is written."""
+    path = out or free_name(Path("runs"), loaded.name)
+    check_free(path, replace)
+    notes = _Notes()
+    prepared = prepare(loaded, notes.said.append)
+    comment = f"Resolved by burnish {VERSION}; the whole run follows from this file, its data and its base model."
+    run = RunDirectory.create(path, resolved_yaml(prepared.recipe, comment))
+    with run.held():
+        run.put(DATA, data_part(prepared))
+        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
+        yield from _kept(session, _opening(session, notes))
+        yield from _kept(session, _stages(session))
+
+
+def go_on(
+    directory: Path, stop: Stop | None = None, *, recipe: Path | None = None, command: str = "burnish"
+) -> Iterator[Event]:
+    """Go on with a run that was stopped; raises `RunError` where data, base, versions or machine are not the same."""
+    run = RunDirectory.open(directory)
+    kept = recipe_of(run)
+    _allow_python(kept, recipe, directory)
+    with run.held():
+        events = run.events()
+        started = next((event for event in events if event["event"] == "started"), None)
+        if started is None:
+            raise RunError(f"{directory}: the run stopped before anything happened; start it again with --replace")
+        if any(event["event"] == "finished" for event in events):
+            raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
+        name = str(started["recipe"])
+        prepared = prepare(Loaded(kept, Path(name).stem, Path(name)), lambda _: None)
+        _same(prepared, started, directory)
+        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
+        yield from _kept(session, _stages(session))
+
+
+def _allow_python(kept: Recipe, recipe: Path | None, directory: Path) -> None:
+    """A Python file is run only where the recipe that the user names now names it too."""
+    if recipe is None:
+        refuse_python_from(kept, directory)
+        return
+    named = load_recipe(recipe).recipe
+    metric, method = getattr(named.task.metric, "path", None), named.method
+    if getattr(kept.task.metric, "path", None) != metric:
+        raise RunError(f"{recipe}: task.metric is another one than in {directory}")
+    path = kept.method.get("path") if isinstance(kept.method, dict) else None
+    if path != (method.get("path") if isinstance(method, dict) else None):
+        raise RunError(f"{recipe}: method is another one than in {directory}")
+
+
+def _same(prepared: Prepared, started: dict[str, object], directory: Path) -> None:
+    now = prepared.identity()
+    was = {key: started[key] for key in ("data_sha256", "base_sha256")} | {"threads": started["threads"]}
+    words = {"data_sha256": "the data", "base_sha256": "the base model", "threads": "the number of threads"}
+    for key, value in was.items():
+        if now[key] != value:
+            raise RunError(
+                f"{directory}: {words[key]} is not what the run began with (found {str(now[key])[:12]}, expected "
+                f"{str(value)[:12]}), so it cannot be gone on with bit for bit; start a new run"
+            )
+
+
+def _kept(session: Session, events: Iterator[Event]) -> Iterator[Event]:
+    """Every event is written down before anybody reads it."""
+    for event in events:
+        line = as_line(event)
+        if line is not None:
+            session.run.tell([line])
+        yield event
+
+
+def _opening(session: Session, notes: _Notes) -> Iterator[Event]:
+    """Who runs what, the plan, and one request to the base."""
+    prepared = session.prepared
+    identity, base = prepared.identity(), prepared.base
+    source = prepared.loaded.source
+    yield Started(
+        run=str(session.run.path),
+        recipe=str(source) if source else Path(prepared.recipe.data.train).name,
+        base=base.name,
+        base_sha256=base.sha256,
+        data_sha256=prepared.data_sha256,
+        burnish=VERSION,
+        torch=torch.__version__,
+        transformers=transformers.__version__,
+        seed=prepared.recipe.training.seed,
+        device=base.device.type,
+        cpu=processor(),
+        threads=torch.get_num_threads(),
+        dtype=str(identity["dtype"]),
+        started=session.began.isoformat(timespec="seconds"),
+    )
+    yield Task(**task_as_json(prepared.task))  # type: ignore[arg-type]
+    yield from notes.taken()
+    template = prepared.encoder.template
+    said = [*base.notes, *(template.notes if template else []), *prepared.dataset.counts.notes]
+    yield from (Note(text) for text in dict.fromkeys(said))
+    arms = candidates(prepared.recipe.proof, prepared.task.kind, len(prepared.dataset.train))
+    estimate = minutes(prepared, arms, forward_rate(prepared))
+    yield Plan(plan_lines(prepared, estimate), {name: round(value, 2) for name, value in estimate.items()})
+    if prepared.task.kind != "text" and prepared.dataset.validation:
+        item = prepared.dataset.validation[0]
+        yield Asked(item.id, item.request[-1].content, session.ask(item), item.answer)
+
+
+def _stages(session: Session) -> Iterator[Event]:
+    yield from choose_prompts(session)
+    yield from train_stage(session)
+    yield from choose_scoring(session)
+    yield from measure_held_out(session)
+    report = write(session.run.path, session.prepared.task.metrics)
+    now = datetime.now(UTC)
+    seconds = round((now - session.began).total_seconds(), 3)
+    yield Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path), report.to_json())
+    write(session.run.path, session.prepared.task.metrics)  # once more, now that its end is known
+
+
+def run(
+    recipe: str | Path,
+    *changes: str,
+    out: str | Path | None = None,
+    replace: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> Report:
+    """Run a recipe or a data file from beginning to end and return its report.
+
+    `changes` are fields as on the command line ("method.rank=8"); `on_event` hears everything that happens.
+    Raises `BurnishError` for whatever the user can mend.
+    """
+    loaded = loaded_from(str(recipe), changes)
+    last: Event | None = None
+    for event in begin(loaded, out=None if out is None else Path(out), replace=replace):
+        if on_event is not None:
+            on_event(event)
+        last = event
+    assert isinstance(last, Finished)
+    return Report.model_validate(last.report)
+

@@ -1,0 +1,191 @@
+"""From what the user typed to everything a run needs, with every error found before anything is measured or written."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import yaml
+
+from burnish.data.dataset import Dataset, load
+from burnish.data.fit import TokenizedDataset, fit
+from burnish.data.guess import guess, recipe_yaml
+from burnish.data.template import ChatTemplate
+from burnish.data.tokenize import Encoder
+from burnish.errors import DataError, RecipeError, RunError
+from burnish.files import sha256_of, write_text
+from burnish.methods.method import Method, method_fields, method_from
+from burnish.models.load import Base, load_base, resolve
+from burnish.models.parameters import count_parameters
+from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, recipe_from
+from burnish.proof.automatic import Task, answer_limit, decide
+from burnish.version import VERSION
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+RECIPE_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A checked recipe with its data and its base model, ready to be measured and trained."""
+
+    loaded: Loaded
+    recipe: Recipe  # resolved: no "auto" is left where a number is meant
+    base: Base
+    encoder: Encoder
+    tokenized: TokenizedDataset
+    method: Method
+    task: Task
+    data_sha256: str
+
+    @property
+    def dataset(self) -> Dataset:
+        """The three parts."""
+        return self.tokenized.dataset
+
+    @property
+    def answer_tokens(self) -> int:
+        """Longest answer that is generated."""
+        limit = self.recipe.task.max_answer_tokens
+        assert isinstance(limit, int)
+        return limit
+
+    def identity(self) -> dict[str, object]:
+        """What must be equal to go on with a run bit for bit; it stands in every checkpoint."""
+        template = self.encoder.template.source if self.encoder.template else ""
+        return {
+            "recipe_sha256": _digest(self.recipe.model_dump(mode="json")),
+            "data_sha256": self.data_sha256,
+            "base_sha256": self.base.sha256,
+            "tokenizer_sha256": _digest([self.base.tokenizer.get_vocab(), template]),
+            "versions": {"burnish": VERSION, "torch": torch.__version__},
+            "device": self.base.device.type,
+            "dtype": str(self.base.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def loaded_from(target: str, changes: Sequence[str]) -> Loaded:
+    """A recipe from a file, or the recipe that `init` would write for a data file."""
+    path = Path(target).expanduser()
+    if path.suffix.lower() in RECIPE_SUFFIXES:
+        return load_recipe(path, changes)
+    if path.is_dir():
+        if (path / "recipe.yaml").is_file():
+            raise RecipeError(f"{path}: is a directory; name the recipe in it: {path / 'recipe.yaml'}")
+        raise RecipeError(f"{path}: is a directory; expected a recipe (.yaml) or a data file")
+    found = guess(path)
+    text = recipe_yaml(found, str(path.resolve()), DEFAULT_MODEL)
+    return Loaded(recipe_from(yaml.safe_load(text), path.parent, path.name, changes), path.stem, None)
+
+
+def write_recipe(data: Path, out: Path | None, replace: bool) -> Path:
+    """Write the guessed recipe beside the data (or to `out`); an existing one is refused."""
+    path = out or data.expanduser().parent / "recipe.yaml"
+    if path.is_dir():
+        path = path / "recipe.yaml"
+    if path.exists() and not replace:
+        raise RecipeError(f"{path}: exists already; use --replace, or --out another.yaml")
+    if not path.parent.is_dir():
+        raise RecipeError(f"{path}: the folder {path.parent} does not exist")
+    found = guess(data.expanduser())
+    source, folder = data.expanduser().resolve(), path.parent.resolve()
+    written = str(source.relative_to(folder)) if source.is_relative_to(folder) else str(source)
+    write_text(path, recipe_yaml(found, written, DEFAULT_MODEL))
+    return path
+
+
+def prepare(loaded: Loaded, say: Callable[[str], None] = lambda _: None) -> Prepared:
+    """Read the data, load the base, encode, and resolve every "auto"; what is cheap to refuse is refused first."""
+    recipe = loaded.recipe
+    method = method_from(recipe.method)
+    resolve(recipe.model)
+    dataset = load(recipe.data, task_kind=recipe.task.kind)
+    task = decide(dataset.train, recipe.task, dataset.kind, dataset.labels)
+    base = load_base(recipe.model, dtype=recipe.training.dtype, device=recipe.training.device, say=say)
+    return with_base(loaded, base, dataset, task, method)
+
+
+def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: Method) -> Prepared:
+    """The rest of `prepare`, for a base that is loaded."""
+    recipe = loaded.recipe
+    template = ChatTemplate.choose(
+        recipe.data.chat_template, base.chat_template, base.tokenizer, thinking=dataset.thinking
+    )
+    encoder = Encoder(base.tokenizer, template if task.kind != "text" else None, base.stop_ids)
+    longest = recipe.training.max_length
+    room = base.context - method.virtual_tokens - method.first_position
+    max_length = min(room, 4096) if longest == "auto" else min(room, longest)
+    tokenized = fit(dataset, encoder, max_length)
+    train = tokenized.train
+    if not any(document.targets for document in train):
+        raise DataError("no token of the training records is trained; add answers to them")
+    rate = method.learning_rate(count_parameters(base.model))
+    records = len(tokenized.dataset.train)
+    training = recipe.training.resolved(records=records, documents=len(train), rate=rate, context=room)
+    numbers = {"dtype": "bf16" if base.dtype == torch.bfloat16 else "fp32", "device": base.device.type}
+    answers = [document.targets for document in train] if task.kind != "text" else []
+    limit = min(answer_limit(answers, recipe.task.max_answer_tokens), max(1, base.context // 2))
+    settings = recipe.task.model_copy(update={"kind": task.kind, "max_answer_tokens": limit})
+    if settings.metric == "auto":
+        settings = settings.model_copy(update={"metric": task.metrics[0].name})
+    resolved = recipe.model_copy(
+        update={
+            "training": training.model_copy(update=numbers),
+            "task": settings,
+            "method": {**method_fields(method), **({"path": p} if (p := _path(recipe)) else {})},
+        }
+    )
+    data_sha256 = _digest([sha256_of(path) for path in dataset.files])
+    return Prepared(loaded, resolved, base, encoder, tokenized, method, task, data_sha256)
+
+
+def _path(recipe: Recipe) -> str | None:
+    return recipe.method.get("path") if isinstance(recipe.method, dict) else None
+
+
+def data_part(prepared: Prepared) -> dict[str, object]:
+    """What `data.json` holds: where every record went, and what was noticed."""
+    dataset, tokenized = prepared.dataset, prepared.tokenized
+    counts = asdict(dataset.counts)
+    counts["dropped_ids"] = {reason: list(ids)[:100] for reason, ids in dataset.counts.dropped_ids.items()}
+    return {
+        **counts,
+        "format": dataset.format,
+        "kind": prepared.task.kind,
+        "columns": dict(dataset.columns),
+        "labels": list(prepared.task.labels),
+        "windows": tokenized.windows,
+        "max_length": tokenized.max_length,
+        "encoding": asdict(tokenized.encoding),
+        "files": [{"name": path.name, "sha256": sha256_of(path)} for path in dataset.files],
+        "ids": {part: [e.id for e in getattr(dataset, part)] for part in ("train", "validation", "held_out")},
+    }
+
+
+def refuse_python_from(recipe: Recipe, path: Path) -> None:
+    """Python files that a run directory names are not run (reliability R5); the user names the recipe himself."""
+    metric = recipe.task.metric
+    named = [getattr(metric, "path", None), _path(recipe)]
+    if any(named):
+        raise RunError(
+            f"{path}: its recipe names a Python file ({next(p for p in named if p)}), which is never run from a run "
+            f"directory; name the recipe: burnish resume {path} --recipe RECIPE"
+        )
+
+
+def processor() -> str:
+    """Name of the processor, as far as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

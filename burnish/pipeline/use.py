@@ -1,0 +1,115 @@
+"""A finished run put to use: answers to a file of requests, a conversation, other formats."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+from burnish.data.requests import read_requests
+from burnish.errors import DataError, RecipeError, RunError
+from burnish.export import merged, peft
+from burnish.files import append_jsonl, read_jsonl
+from burnish.generation.decode import generate
+from burnish.pipeline.directory import DATA, RunDirectory
+from burnish.pipeline.events import Progress
+from burnish.pipeline.tuned import Tuned, load_tuned, recipe_of
+from burnish.registry import did_you_mean
+from burnish.types import Message
+
+CHUNK = 16
+FORMATS = {"merged": merged.export, "peft": peft.export}
+
+
+def generate_file(directory: Path, data: Path, out: Path, *, replace: bool = False) -> Iterator[Progress]:
+    """Answer every request of a file, chunk by chunk; an `out` that was begun is gone on with."""
+    if out.resolve() == data.resolve():
+        raise DataError(f"{out}: is the file of requests itself; choose another --out")
+    if not out.parent.is_dir():
+        raise DataError(f"{out}: the folder {out.parent} does not exist")
+    run = RunDirectory.open(directory)
+    found = run.get(DATA)
+    requests = read_requests(data, recipe_of(run).data, found["format"], found["columns"])
+    if replace:
+        out.unlink(missing_ok=True)
+    done = _done(out, [name for name, _ in requests])
+    tuned = load_tuned(directory)
+    start, count = perf_counter(), done
+    for at in range(done, len(requests), CHUNK):
+        part = requests[at : at + CHUNK]
+        answers = _answers(tuned, [messages for _, messages in part])
+        append_jsonl(out, [{"id": name, **answer} for (name, _), answer in zip(part, answers, strict=True)])
+        count += len(part)
+        yield Progress("generate", count, len(requests), perf_counter() - start)
+
+
+def _done(out: Path, ids: Sequence[str]) -> int:
+    """How many answers stand in `out` already; raises where they are not the beginning of these requests."""
+    if not out.exists():
+        return 0
+    try:
+        found = [line.get("id") for line in read_jsonl(out)]
+    except (ValueError, AttributeError):
+        found = [None]
+    if found != list(ids[: len(found)]):
+        raise DataError(f"{out}: holds something else than the beginning of these answers; use --replace or another --out")
+    return len(found)
+
+
+def _answers(tuned: Tuned, requests: Sequence[Sequence[Message]]) -> list[dict[str, object]]:
+    prompts = [tuned.encoder.prompt(messages) for messages in requests]
+    room = tuned.base.context - tuned.max_answer_tokens
+    long = [len(prompt) for prompt in prompts if len(prompt) > room]
+    if long:
+        raise DataError(f"a request has {max(long)} tokens; with an answer of {tuned.max_answer_tokens} at most {room} fit")
+    limit, stops = tuned.max_answer_tokens, tuned.encoder.stop_ids
+    found = generate(tuned.base.model, prompts, stop_ids=stops, max_new_tokens=limit)
+    decode = tuned.base.tokenizer.decode
+    return [{"answer": decode(f.tokens, skip_special_tokens=True), "stopped_by": f.stopped_by} for f in found]
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A talk with a tuned model; each answer is given the turns before it."""
+
+    tuned: Tuned
+    turns: list[Message] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, directory: Path) -> "Conversation":
+        """Load a run's model; raises where the run was trained on raw text."""
+        tuned = load_tuned(directory)
+        if tuned.encoder.template is None or tuned.recipe.task.kind == "text":
+            raise RunError(f"{directory}: was trained on raw documents, which nobody can talk to")
+        return cls(tuned)
+
+    @property
+    def title(self) -> str:
+        """Who answers."""
+        return f"{self.tuned.base.name} tuned by {self.tuned.method.name}"
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.turns.clear()
+
+    def answer(self, text: str) -> str:
+        """The answer to the next turn; a task with one instruction is asked with it, as in training."""
+        instruction = self.tuned.recipe.data.instruction
+        first = f"{instruction}\n\n{text}" if instruction and not self.turns else text
+        turns = [*self.turns, Message("user", first)]
+        answer = str(_answers(self.tuned, [turns])[0]["answer"])
+        self.turns = [*turns, Message("assistant", answer)]
+        return answer
+
+
+def export_run(directory: Path, to: str, out: Path | None, *, replace: bool = False) -> list[str]:
+    """Write another format of a run; returns what to say."""
+    if to not in FORMATS:
+        raise RecipeError(f'--to: "{to}" is unknown; known are {", ".join(FORMATS)}.{did_you_mean(to, FORMATS)}')
+    path = out or directory / to
+    if path.exists() and (not path.is_dir() or any(path.iterdir())) and not replace:
+        raise RunError(f"{path}: exists already; use --replace or another --out")
+    if path.exists() and replace and path.is_dir() and any(path.iterdir()) and not any(path.glob("*config.json")):
+        raise RunError(f"{path}: holds something that is no model, so --replace does not remove it; choose another --out")
+    tuned = load_tuned(directory)
+    template = tuned.encoder.template
+    return FORMATS[to](tuned.base, tuned.method, template.source if template else None, path)
