@@ -14,7 +14,8 @@ CORPUS = [
 SPECIAL = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<start_of_turn>", "<end_of_turn>"]
 
 # A model whose template knows no system turn (Gemma): it refuses one, and calls the assistant "model".
-NO_SYSTEM = """{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}\
+NO_SYSTEM = """{{ bos_token }}\
+{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}\
 {% endif %}{% for message in messages %}{% if message['role'] == 'assistant' %}{% set role = 'model' %}\
 {% else %}{% set role = message['role'] %}{% endif %}\
 {{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}\
@@ -45,7 +46,8 @@ THINKING = """{%- set ns = namespace(last=messages|length - 1) %}
             {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
         {%- endif %}
         {%- if loop.index0 > ns.last and (loop.last or thought) %}
-            {{- '<|im_start|>assistant\\n<think>\\n' + thought.strip('\\n') + '\\n</think>\\n\\n' + content.lstrip('\\n') }}
+            {{- '<|im_start|>assistant\\n<think>\\n' + thought.strip('\\n') + '\\n</think>\\n\\n' }}
+            {{- content.lstrip('\\n') }}
         {%- else %}
             {{- '<|im_start|>assistant\\n' + content }}
         {%- endif %}

@@ -8,7 +8,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
-from burnish.data.template import rendered_request
 from burnish.errors import DataError
 from burnish.types import Example
 
@@ -16,7 +15,7 @@ from burnish.types import Example
 def input_key(example: Example) -> str:
     """What an item asks, as a key: the turns before the answer (a raw document: its text), runs of blanks as one."""
     turns = example.messages if example.messages[0].role == "text" else example.request
-    return " ".join(rendered_request(turns).split())
+    return "\x1e".join(f"{turn.role}\x1f{' '.join(turn.content.split())}" for turn in turns)
 
 
 def auto_held_out(records: int) -> int:

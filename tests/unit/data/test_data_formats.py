@@ -119,7 +119,7 @@ def test_a_greeting_before_any_question_is_context_only(jsonl: Write) -> None:
         ([{"content": "hi"}], 'turn 1: has no "role"'),
         ([{"role": "user"}], 'turn 1: has no "content"'),
         (["hi"], "turn 1: expected an object"),
-        ([*CHAT[0], {"role": "assistant", "content": "x", "weight": 0.5}], "turn 3: \"weight\" is 0.5; expected 0 or 1"),
+        ([*CHAT[0], {"role": "assistant", "content": "x", "weight": 0.5}], 'turn 3: "weight" is 0.5; expected 0 or 1'),
         ([*CHAT[0], {"role": "assistant", "content": "x", "trained": "yes"}], 'turn 3: "trained" is'),
         ([{"role": "user", "content": "x", "trained": True}, *CHAT[0]], "only assistant turns can be"),
         ([{"role": "user", "content": [{"type": "image_url"}]}, *CHAT[0]], "only text can be trained"),
@@ -188,7 +188,7 @@ def test_empty_records_are_dropped_and_other_faults_refuse(jsonl: Write) -> None
 
 def test_names_that_do_not_exist_list_what_does(jsonl: Write) -> None:
     path = str(jsonl([{"question": "q", "answer": "a"}]))
-    for fields, words in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"fields": {"prompt": "qestion"}}, r'data\.fields\.prompt.*no column "qestion".*Did you mean "question"'),
         ({"fields": {"promt": "question"}}, r'data\.fields: "promt" is no field.*Did you mean "prompt"'),
         ({"prompt": "{quest}"}, r'data\.prompt.*no column "quest"'),
@@ -198,7 +198,8 @@ def test_names_that_do_not_exist_list_what_does(jsonl: Write) -> None:
         ({"format": "chatt"}, r'data\.format: "chatt" is unknown.*Did you mean "chat"'),
         ({"format": "classification"}, r"needs label \(or labels, class"),
         ({"format": "chat", "prompt": "{question}"}, r"do not apply to the format chat"),
-    ]:
+    ]
+    for fields, words in wrong:
         with pytest.raises(RecipeError, match=words):
             load(DataSettings(train=path, **fields))
 

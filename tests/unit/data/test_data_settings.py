@@ -9,6 +9,10 @@ from burnish.data.settings import DataSettings, placeholders
 from burnish.errors import RecipeError
 
 
+def _with(name: str, value: Any) -> DataSettings:
+    return DataSettings.model_validate({"train": "a.csv", name: value})
+
+
 def _refusal(**fields: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         DataSettings(**{"train": "a.csv", **fields})
@@ -18,14 +22,16 @@ def _refusal(**fields: Any) -> str:
 @pytest.mark.parametrize("part", ["validation", "held_out"])
 def test_a_part_is_auto_a_count_a_share_or_a_file(part: str) -> None:
     for value in ("auto", 60, 0.25, "/data/test.csv"):
-        assert getattr(DataSettings(**{"train": "a.csv", part: value}), part) == value
-    assert isinstance(getattr(DataSettings(**{"train": "a.csv", part: 60}), part), int)
+        assert getattr(_with(part, value), part) == value
+    assert isinstance(getattr(_with(part, 60), part), int)
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0, "a count is at least 1"), (-3, "at least 1"), (1.0, "between 0 and 1"), (0.0, "between 0 and 1")]
-    + [(True, "expected"), (None, "expected"), ([1], "expected"), (" ", "empty"), (float("nan"), "between")],
+    [
+        *((0, "a count is at least 1"), (-3, "at least 1"), (1.0, "between 0 and 1"), (0.0, "between 0 and 1")),
+        *((True, "expected"), (None, "expected"), ([1], "expected"), (" ", "empty"), (float("nan"), "between")),
+    ],
 )
 def test_other_parts_are_refused(value: object, words: str) -> None:
     assert words in _refusal(held_out=value)

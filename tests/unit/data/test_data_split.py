@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from burnish.data.dataset import Dataset, load
-from burnish.data.settings import DataSettings
+from burnish.data.settings import DataSettings, Limit
 from burnish.data.split import auto_held_out, auto_validation, input_key
 from burnish.errors import DataError, RecipeError
 from burnish.types import Example
@@ -72,7 +72,7 @@ def test_one_question_never_stands_on_two_sides(jsonl: Write) -> None:
     records += [{"prompt": f"q{n}\n{n}", "completion": "b"} for n in range(30)]  # the same, blanks aside
     keys = [{input_key(e) for e in part} for part in _parts(_load(jsonl, records)).values()]
     assert all(keys)
-    assert not (keys[0] & keys[1] or keys[0] & keys[2] or keys[1] & keys[2])
+    assert sum(map(len, keys)) == len(set().union(*keys)) == 30
 
 
 def test_groups_stay_whole(jsonl: Write) -> None:
@@ -116,7 +116,7 @@ def test_limits_are_drawn_by_hash_after_validation_is_cut(jsonl: Write) -> None:
     assert tuple(map(len, _parts(dataset).values())) == (90, 48, 60)
     assert dataset.validation == whole.validation
     assert {e.id for e in dataset.train} <= {e.id for e in whole.train}
-    assert dataset.counts.unused == 600 - 90 - 48 - 60
+    assert dataset.counts.unused == 300 - 90 - 48 - 60
     assert _accounted(dataset)
     for part in (dataset.train, dataset.held_out):
         shares = [sum(e.answer == label for e in part) / len(part) for label in dataset.labels or ()]
@@ -127,9 +127,7 @@ def test_limits_are_drawn_by_hash_after_validation_is_cut(jsonl: Write) -> None:
 def test_overlap_with_given_files_is_dropped_from_train_before_the_limit(jsonl: Write) -> None:
     held_out = jsonl([*_records(300)[:20], {"text": " text  21 ", "label": "label 0"}], "test.jsonl")
     validation = jsonl([{"text": "text 0", "label": "label 0"}, {"text": "text 40", "label": "label 1"}], "dev.jsonl")
-    dataset = _load(
-        jsonl, _records(300), held_out=str(held_out), validation=str(validation), limit={"train": 250}
-    )
+    dataset = _load(jsonl, _records(300), held_out=str(held_out), validation=str(validation), limit={"train": 250})
     assert dataset.counts.dropped == {"overlap": 1 + 22}  # one of validation, 21 + 1 of train
     assert [e.id for e in dataset.validation] == ["dev.jsonl:2"]
     assert len(dataset.train) == 250
@@ -256,12 +254,11 @@ def test_no_record_is_lost(
     rows = [{"prompt": f"q{n}", "completion": "" if n % 9 == 4 else f"a{i}", "g": n % 7} for i, n in enumerate(inputs)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = DataSettings(
-        train=str(path), seed=seed, group="g" if grouped else None, held_out=held_out, limit={"train": limit}
+        train=str(path), seed=seed, group="g" if grouped else None, held_out=held_out, limit=Limit(train=limit)
     )
     try:
         dataset = load(recipe)
-    except DataError as error:
-        assert str(error)
+    except DataError:
         return
     assert _accounted(dataset)
     assert dataset.counts.given == len(inputs)
