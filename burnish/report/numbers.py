@@ -9,8 +9,9 @@ def is_share(metric: MetricPart) -> bool:
 
 
 def primary(task: TaskPart, name: str = "all") -> list[ScoreRow]:
-    """The rows of the deciding metric in one slice, in the order of the arms."""
-    return [row for row in task.scores if row.metric == task.metric.name and row.slice == name]
+    """The rows of the deciding metric in one slice: base first, tuned last, the others between as measured."""
+    rows = [row for row in task.scores if row.metric == task.metric.name and row.slice == name]
+    return sorted(rows, key=lambda row: {"base": 0, "tuned": 2}.get(row.arm, 1))
 
 
 def slices(task: TaskPart) -> list[str]:
@@ -26,10 +27,10 @@ def amount(value: float | None, share: bool, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %" if share else f"{value:.3f}"
 
 
-def ends(low: float | None, high: float | None, share: bool) -> str:
+def ends(low: float | None, high: float | None, share: bool, sign: str = " %") -> str:
     """An interval: `87.4-96.6 %` or `-1.31 to -1.15`."""
     if share and low is not None and high is not None:
-        return f"{100 * low:.1f}-{100 * high:.1f} %"
+        return f"{100 * low:.1f}-{100 * high:.1f}{sign}"
     return f"{amount(low, share)} to {amount(high, share)}"
 
 

@@ -142,7 +142,7 @@ class CostPart(_Part):
     train_seconds: float
     """Seconds of the training stage, its validation losses and samples included."""
     stage_seconds: dict[str, float]
-    """Seconds of each stage: load, prompts (trying prompts on validation items), train, and one for each arm on the held-out items."""  # noqa: E501
+    """Seconds of each stage: prompts (trying prompts on validation items), train, scoring (how the tuned model's answers are read, on validation items), and one for each arm on the held-out items."""  # noqa: E501
     trained_tokens: Count
     """Tokens that were learned (answers and their ends of turn), each counted every time it was visited."""
     tokens_per_second: float | None

@@ -15,7 +15,7 @@ CELLS = 24  # of a bar
 
 def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -> list[str]:
     """At most 15 lines of at most about `width` columns: verdict, arms, slices, cost, and what to type next."""
-    lines = [*_ladder(report.task), *_by_slice(report.task, width), _moved(report), _cost(report)]
+    lines = [*_ladder(report.task), *_by_slice(report.task, max(width, 80)), _moved(report), _cost(report)]
     lines += [
         f"report  {run / 'report.json'}",
         f"next    {_typed(report.verdict.next_command, command)}",
@@ -23,7 +23,7 @@ def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -
     ]
     if " chat " not in f" {report.verdict.next_command} ":
         lines[-1] = f"yours   {command} init YOUR.csv   (talk to it: {command} chat {run})"
-    return _sentence(report, MOST_LINES - len(lines), max(width, 80)) + lines
+    return _sentence(report, MOST_LINES - len(lines), min(max(width, 80), 100)) + lines
 
 
 def _sentence(report: Report, most: int, width: int) -> list[str]:
@@ -95,7 +95,7 @@ def _moved(report: Report) -> str:
     data = report.data
     opened = f"held-out items opened {data.held_out_opened} times" if data.held_out_opened > 1 else ""
     if report.weights is None:
-        moved = "stand as they were: the method adds to none of them"
+        moved = "of the base unchanged"
     else:
         moved = f"moved by {100 * report.weights.relative_change:.2g} % of their length"
     return f"weights {moved}" + (f"; {opened}" if opened else "")
@@ -103,11 +103,9 @@ def _moved(report: Report) -> str:
 
 def _cost(report: Report) -> str:
     cost = report.cost
-    total = sum(cost.stage_seconds.values())
-    return (
-        f"cost    {duration(total)} in all, {duration(cost.train_seconds)} of training; "
-        f"{memory(cost.peak_memory_bytes)} of memory; {memory(cost.artifact_bytes)} on disk"
-    )
+    total, training = duration(sum(cost.stage_seconds.values())), duration(cost.train_seconds)
+    sizes = f"{memory(cost.peak_memory_bytes)} of memory, {memory(cost.artifact_bytes)} on disk"
+    return f"cost    {total} (training {training}), {sizes}"
 
 
 def _typed(text: str, command: str) -> str:
@@ -115,37 +113,36 @@ def _typed(text: str, command: str) -> str:
 
 
 def table(report: Report) -> Table:
-    """Every arm, metric and slice, with the paired difference to tuned."""
+    """Every arm, metric and slice, with the paired difference to tuned; 80 columns are enough."""
     task, share = report.task, is_share(report.task.metric)
-    title = f"{task.metric.name} ({task.metric.unit}, {task.metric.better} is better)"
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    title = f"{task.metric.name} ({'share in %' if share else task.metric.unit}, {task.metric.better} is better)"
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
     for name in ("arm", "scoring"):
-        shown.add_column(name, no_wrap=True)
+        shown.add_column(name)
     for name in ("value", "95 %", "n", "tuned -", "95 %", "p"):
         shown.add_column(name, justify="right", no_wrap=True)
     differences = {(row.b, row.slice): row for row in task.differences}
     for name in ("all", *slices(task)):
         if name != "all":
-            shown.add_row(f"slice {name}:")
+            shown.add_row(f"{name}:")
         for row in primary(task, name):
-            shown.add_row(
-                _named(row, task),
-                row.scoring or "",
-                amount(row.value, share),
-                ends(row.low, row.high, share),
-                counted(row, share),
-                *_difference(differences.get((row.arm, name)), share),
-            )
+            shown.add_row(_named(row, task), *_cells(row, share), *_difference(differences.get((row.arm, name)), share))
         shown.add_section()
-    for row in task.scores:
-        if row.metric != task.metric.name and row.slice == "all":
-            name, interval = f"{row.metric}: {row.arm}", ends(row.low, row.high, False)
-            shown.add_row(name, row.scoring or "", amount(row.value, False), interval, f"n {row.count}")
-    shown.caption = (
-        "* best prompt, chosen on validation items; tuned - this arm, on the same items: positive where tuned is better"
-    )
+    for metric in task.also:
+        shown.add_row(f"{metric}:")
+        for row in task.scores:
+            if row.metric == metric and row.slice == "all":
+                shown.add_row(row.arm, *_cells(row, False))
+        shown.add_section()
+    shown.caption = "* best prompt, chosen on validation items\n"
+    shown.caption += "tuned - : tuned minus this arm, same items; positive where tuned is better"
     shown.caption_justify = "left"
     return shown
+
+
+def _cells(row: ScoreRow, share: bool) -> tuple[str, str, str, str]:
+    value = f"{100 * row.value:.1f}" if share else amount(row.value, False)
+    return row.scoring or "", value, ends(row.low, row.high, share, ""), counted(row, share)
 
 
 def _difference(row: DifferenceRow | None, share: bool) -> tuple[str, str, str]:
