@@ -116,7 +116,7 @@ def test_limits_are_drawn_by_hash_after_validation_is_cut(jsonl: Write) -> None:
     assert tuple(map(len, _parts(dataset).values())) == (90, 48, 60)
     assert dataset.validation == whole.validation
     assert {e.id for e in dataset.train} <= {e.id for e in whole.train}
-    assert dataset.counts.unused == 300 - 90 - 48 - 60
+    assert dataset.counts.unused == 600 - 90 - 48 - 60
     assert _accounted(dataset)
     for part in (dataset.train, dataset.held_out):
         shares = [sum(e.answer == label for e in part) / len(part) for label in dataset.labels or ()]

@@ -203,6 +203,13 @@ def test_an_answer_that_merges_with_its_prompt_is_encoded_apart_and_counted(toke
     assert encoder.counts.apart == 1
 
 
+def test_only_the_border_that_merges_is_cut(tokenizer: Any, encoder_for: Make) -> None:
+    turns = _turns("q", "\n\na", "q2", "b", "q3", "\n\nc")
+    (document,) = encoder_for("plain").document(Example("a:1", turns))
+    pieces = ["q\n", "\n\na</s>\nq2\nb</s>\nq3\n", "\n\nc</s>"]
+    assert list(document.tokens) == [token for ids in encoded(tokenizer, pieces) for token in ids]
+
+
 def test_a_template_that_rewrites_earlier_turns_gives_a_document_for_each(tokenizer: Any, encoder_for: Make) -> None:
     encoder = encoder_for("thinking")
     documents = encoder.document(Example("a:1", _turns("q1", "a1", "q2", "a2", "q3", "a3")))
