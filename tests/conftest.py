@@ -8,6 +8,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from jaxtyping import install_import_hook
 
+import tests.shapes  # noqa: F401  # the hook looks it up by name
+
 CHECKED = ["burnish.models", "burnish.methods", "burnish.training", "burnish.generation"]
-install_import_hook(CHECKED, "beartype.beartype")
+install_import_hook(CHECKED, "tests.shapes.checked")
 torch.set_num_threads(1)

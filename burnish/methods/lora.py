@@ -110,12 +110,12 @@ class Config(MethodConfig):
     first_position: ClassVar[int] = 0
     makes_adapter: ClassVar[bool] = True
 
-    rank: int = Field(16, ge=1, description="rank of each update")
-    alpha: float = Field(32.0, gt=0, description="the update is scaled by alpha / rank")
+    rank: int = Field(default=16, ge=1, description="rank of each update")
+    alpha: float = Field(default=32.0, gt=0, description="the update is scaled by alpha / rank")
     targets: str | tuple[str, ...] = Field(
-        "all", description="all, attention, mlp, or names and patterns of linear maps"
+        default="all", description="all, attention, mlp, or names and patterns of linear maps"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the update's inputs that is dropped")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the update's inputs that is dropped")
 
     def learning_rate(self, parameters: int) -> float:
         """1e-3 up to 0.5 B parameters, 5e-4 up to 2 B, then 2e-4."""

@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from burnish.errors import MethodError
+from burnish.errors import MethodError, listed
 from burnish.files import read_json, sha256_of, write_bytes, write_json
 from burnish.methods.lora import Config, LoRALinear, lora_linears
 from burnish.methods.method import Method, Start
 from burnish.models.seams import is_linear, is_transposed
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+OURS = "burnish.json"  # what PEFT's format has no field for; peft warns of unknown fields in its own file
 PREFIX = "base_model.model."
 
 
@@ -33,7 +35,7 @@ def adapter_tensors(model: PreTrainedModel, name: str = "default") -> dict[str, 
 def save_adapter(
     model: PreTrainedModel, method: Method, directory: Path, *, base: str, base_sha256: str, name: str = "default"
 ) -> None:
-    """Write `adapter_config.json` and `adapter_model.safetensors`; `base` is what peft will load the base from."""
+    """Write the adapter and its config in PEFT's format, and `burnish.json`; peft loads the base from `base`."""
     if not isinstance(method, Config):
         raise MethodError(f"{method.name} makes no adapter in PEFT's format")
     places = {place: module for place, module in lora_linears(model).items() if name in module.scales}
@@ -51,11 +53,11 @@ def save_adapter(
         "use_dora": False,
         "modules_to_save": None,
         "inference_mode": True,
-        "burnish": {"base_sha256": base_sha256, "targets": method.targets},
     }
     directory.mkdir(parents=True, exist_ok=True)
     write_bytes(directory / WEIGHTS, save(adapter_tensors(model, name), metadata={"format": "pt"}))
     write_json(directory / CONFIG, config)
+    write_json(directory / OURS, {"base_sha256": base_sha256, "targets": method.targets})
 
 
 def _module_names(model: PreTrainedModel, places: set[str]) -> list[str]:
@@ -69,20 +71,33 @@ def _read_config(directory: Path) -> Mapping[str, object]:
     path = directory / CONFIG
     if not path.is_file():
         raise MethodError(f"{directory}: no {CONFIG}; expected an adapter directory in PEFT's format")
-    try:
-        config = read_json(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MethodError(f"{path}: not JSON ({error})") from error
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        found = config.get("peft_type") if isinstance(config, dict) else type(config).__name__
-        raise MethodError(f'{path}: peft_type is {found!r}; burnish reads "LORA"')
+    config = _object(path)
+    if config.get("peft_type") != "LORA":
+        raise MethodError(f'{path}: peft_type is {config.get("peft_type")!r}; burnish reads "LORA"')
     for field, expected in (("use_rslora", False), ("use_dora", False), ("bias", "none"), ("modules_to_save", None)):
         if config.get(field, expected) not in (expected, []):
             raise MethodError(f"{path}: {field} is {config[field]!r}; burnish reads only {expected!r} here yet")
-    for field in ("rank_pattern", "alpha_pattern", "layer_replication", "megatron_config"):
+    for field in (
+        "rank_pattern",
+        "alpha_pattern",
+        "layer_replication",
+        "megatron_config",
+        "lora_bias",
+        "target_parameters",
+    ):
         if config.get(field):
             raise MethodError(f"{path}: {field} is set; burnish does not read such adapters yet")
     return config
+
+
+def _object(path: Path) -> Mapping[str, object]:
+    try:
+        value = read_json(path)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise MethodError(f"{path}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise MethodError(f"{path}: expected an object, found {type(value).__name__}")
+    return value
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -101,31 +116,34 @@ def load_adapter(model: PreTrainedModel, directory: Path, *, base_sha256: str | 
     Raises `MethodError` on another base and on any missing, extra or misshapen tensor.
     """
     config = _read_config(directory)
-    ours = config.get("burnish")
-    if base_sha256 and isinstance(ours, dict) and ours.get("base_sha256") not in (None, base_sha256):
+    ours = _object(directory / OURS) if (directory / OURS).is_file() else {}
+    if base_sha256 and ours.get("base_sha256") not in (None, base_sha256):
         raise MethodError(
             f"{directory}: this adapter was trained on another base (sha256 {str(ours['base_sha256'])[:12]}…) than the "
             f"one loaded ({base_sha256[:12]}…); load {config.get('base_model_name_or_path')!r}"
         )
-    targets = config.get("target_modules")
-    wanted = targets if isinstance(targets, str) else tuple(str(t) for t in (targets or ()))  # type: ignore[attr-defined]
-    method = Config(
-        rank=int(str(config["r"])),
-        alpha=float(str(config["lora_alpha"])),
-        targets="all" if wanted == "all-linear" else wanted,
-        dropout=float(str(config.get("lora_dropout", 0.0))),
-    )
+    method = _method(config, ours, directory / CONFIG)
     tensors = _tensors(directory / WEIGHTS)
     places = {key.removeprefix(PREFIX).rpartition(".lora_")[0] for key in tensors}
     exact = method.model_copy(update={"targets": tuple(sorted(places))})
     exact.attach(model, Start(torch.Generator()), name)
     _fill(lora_linears(model), tensors, name, directory)
-    return method if not isinstance(ours, dict) else method.model_copy(update={"targets": _targets(ours, method)})
+    return method
 
 
-def _targets(ours: Mapping[str, object], method: Config) -> str | tuple[str, ...]:
-    saved = ours.get("targets", method.targets)
-    return saved if isinstance(saved, str) else tuple(str(t) for t in saved)  # type: ignore[attr-defined]
+def _method(config: Mapping[str, object], ours: Mapping[str, object], path: Path) -> Config:
+    """The settings that an adapter was made with; its targets as a recipe named them where we know that."""
+    targets = ours.get("targets", config.get("target_modules"))
+    if isinstance(targets, str):
+        targets = "all" if targets == "all-linear" else targets
+    fields = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
+    values = {ours: config[theirs] for ours, theirs in fields.items() if theirs in config}
+    try:
+        return Config.model_validate({**values, "targets": targets})
+    except ValidationError as error:
+        raise MethodError(
+            f"{path}: {listed([str(item['loc'][0]) + ': ' + item['msg'] for item in error.errors()])}"
+        ) from error
 
 
 def _fill(places: Mapping[str, LoRALinear], tensors: Mapping[str, Tensor], name: str, directory: Path) -> None:

@@ -18,33 +18,39 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: Count | Auto = Field(
-        "auto", description="visits of every record; auto: the fewest of 1-3 that give 100 updates"
+        default="auto", description="visits of every record; auto: the fewest of 1-3 that give 100 updates"
     )
-    max_steps: int | None = Field(None, ge=1, description="stop after so many updates")
+    max_steps: int | None = Field(default=None, ge=1, description="stop after so many updates")
     batch_size: Count | Auto = Field(
-        "auto", description="records an update; auto: 4 under 800 records, 8 under 5,000, then 16"
+        default="auto", description="records an update; auto: 4 under 800 records, 8 under 5,000, then 16"
     )
-    learning_rate: Rate | Auto = Field("auto", description="peak rate; auto: by method and size of the base")
-    schedule: Schedule = Field("linear", description="how the rate falls after the warm-up: linear, cosine or constant")
-    warmup: float = Field(0.06, ge=0, lt=1, description="share of the updates in which the rate climbs")
-    weight_decay: float = Field(0.0, ge=0, description="decay of trained matrices")
-    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 never clips")
+    learning_rate: Rate | Auto = Field(default="auto", description="peak rate; auto: by method and size of the base")
+    schedule: Schedule = Field(
+        default="linear", description="how the rate falls after the warm-up: linear, cosine or constant"
+    )
+    warmup: float = Field(default=0.06, ge=0, lt=1, description="share of the updates in which the rate climbs")
+    weight_decay: float = Field(default=0.0, ge=0, description="decay of trained matrices")
+    clip: float = Field(default=1.0, ge=0, description="largest norm of the gradient; 0 never clips")
     max_length: Count | Auto = Field(
-        "auto", description="longest record in tokens; auto: the smaller of the context and 4,096"
+        default="auto", description="longest record in tokens; auto: the smaller of the context and 4,096"
     )
-    micro_batch_tokens: Count | Auto = Field("auto", description="tokens computed at once; changes memory, not results")
+    micro_batch_tokens: Count | Auto = Field(
+        default="auto", description="tokens computed at once; changes memory, not results"
+    )
     evaluate_every: Count | Auto = Field(
-        "auto", description="updates between two validation losses; auto: five in a run"
+        default="auto", description="updates between two validation losses; auto: five in a run"
     )
     checkpoint_every: Count | Auto = Field(
-        "auto", description="updates between two checkpoints; auto: as evaluate_every"
+        default="auto", description="updates between two checkpoints; auto: as evaluate_every"
     )
-    checkpoints_kept: int = Field(1, ge=1, description="latest checkpoints kept beside the best one")
-    seed: int = Field(0, ge=0, description="of the order of records, the method's start and dropout")
+    checkpoints_kept: int = Field(default=1, ge=1, description="latest checkpoints kept beside the best one")
+    seed: int = Field(default=0, ge=0, description="of the order of records, the method's start and dropout")
     dtype: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="of the computation; auto: bf16 where it is faster"
+        default="auto", description="of the computation; auto: bf16 where it is faster"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: an accelerator where there is one")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto: an accelerator where there is one"
+    )
 
     def resolved(self, *, records: int, documents: int, rate: float, context: int) -> "TrainingSettings":
         """Every "auto" replaced for this many training records and documents; written into the run's recipe."""

@@ -74,7 +74,7 @@ def stir(trainer: Trainer, seed: int = 1) -> None:
     """Add seeded noise to everything that trains: LoRA's B starts at zero and would hide its half of every law."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in trainer.optimizer.parameters.items():
+        for name, parameter in sorted(trainer.optimizer.parameters.items()):
             noise = torch.randn(parameter.shape, generator=generator) * 0.05
             parameter.add_(noise.to(parameter.dtype))
             trainer.optimizer.masters[name].copy_(parameter)
