@@ -17,7 +17,10 @@ from burnish.types import TokenizedExample
 from tests.tiny_models import ARCHITECTURES, tiny_model
 
 REQUIRED = ("llama", "qwen3", "gpt2")  # where each forward is dear; everywhere else all of ARCHITECTURES
-SMALL = {"rank": 4, "alpha": 12.0}  # settings of a method that has them; alpha / rank is neither 1 nor 2
+SMALL: dict[str, float] = {
+    "rank": 4,
+    "alpha": 12.0,
+}  # where a method has them; alpha / rank is neither 1 nor 2
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Case:
         """The method in a size for tiny models."""
         whole = method_from(self.method)
         assert isinstance(whole, BaseModel)
-        wanted: dict[str, object] = SMALL | ({"dropout": self.dropout} if self.dropout else {})
+        wanted = SMALL | ({"dropout": self.dropout} if self.dropout else {})
         fields = {name: value for name, value in wanted.items() if name in type(whole).model_fields}
         return method_from({"name": self.method, **fields})
 
@@ -44,9 +47,20 @@ class Case:
         return trainer
 
 
-def cases(architectures: Sequence[str] = ARCHITECTURES, *, dropout: bool = False) -> pytest.MarkDecorator:
-    """Parametrise a law over `case`: all methods on the architectures; with dropout on too where a method has it."""
-    found = [Case(method, architecture) for method in method_names() for architecture in architectures]
+def cases(
+    architectures: Sequence[str] = ARCHITECTURES, *, dropout: bool = False, spare_models: bool = False
+) -> pytest.MarkDecorator:
+    """Parametrise a law over `case`: all methods on the architectures; with dropout on too where a method has it.
+
+    `spare_models` leaves a method that makes a whole model to the required architectures: to a law about what is
+    computed, such a model is like any other.
+    """
+    found = [
+        Case(method, architecture)
+        for method in method_names()
+        for architecture in architectures
+        if architecture in REQUIRED or not spare_models or method_from(method).makes_adapter
+    ]
     if dropout:
         found += [Case(c.method, c.architecture, 0.3) for c in found if has_dropout(c.method)]
     return pytest.mark.parametrize("case", found, ids=_label)

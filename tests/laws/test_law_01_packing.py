@@ -36,7 +36,7 @@ def test_packed_rows_give_the_loss_and_gradient_of_the_documents_alone(case: Cas
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@cases(["mistral", "gemma3", "gpt2"])
+@cases(["mistral", "gemma3", "gpt2"], spare_models=True)
 def test_long_documents_take_another_road_to_the_same_result(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "EXPLICIT_UP_TO", 16)
     given = documents()
@@ -46,7 +46,7 @@ def test_long_documents_take_another_road_to_the_same_result(case: Case, monkeyp
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@cases()
+@cases(spare_models=True)
 def test_the_plain_path_of_the_trainer_is_the_oracle_too(case: Case) -> None:
     given = documents()[:4]
     nats, vector = alone(case, given)
@@ -57,7 +57,7 @@ def test_the_plain_path_of_the_trainer_is_the_oracle_too(case: Case) -> None:
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@cases()
+@cases(spare_models=True)
 def test_measuring_packed_rows_gives_each_document_its_own_nats(case: Case) -> None:
     trainer, given = case.trainer(), documents(3)
     measured = reference_nats(trainer.model, given)

@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from burnish.errors import MethodError
 from burnish.methods.method import method_from
 from burnish.training.trainer import Trainer
-from tests.laws.cases import Case, cases, distance, documents, frozen
+from tests.laws.cases import REQUIRED, Case, cases, distance, documents, frozen
 from tests.laws.oracle import logits_of
 
 
@@ -48,11 +48,11 @@ def updates(trainer: Trainer) -> dict[str, Tensor]:
     return {p: scale * tensors[f"{p}.lora_B.default"] @ tensors[f"{p}.lora_A.default"] for p in places}
 
 
-@cases(["llama", "qwen3", "gpt2"])
+@pytest.mark.parametrize(
+    "case", [Case("lora", architecture) for architecture in REQUIRED], ids=lambda c: c.architecture
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_lora_adds_alpha_over_rank_b_a_and_rounds_once(case: Case, dtype: torch.dtype) -> None:
-    if case.method != "lora":
-        pytest.skip("this oracle knows LoRA's formula only")
     trainer = case.trainer(dtype=dtype)
     base = {name: tensor.clone() for name, tensor in frozen(case.architecture, dtype).state_dict().items()}
     expected = updates(trainer)

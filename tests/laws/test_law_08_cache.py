@@ -19,7 +19,7 @@ from burnish.types import TokenizedExample
 from tests.laws.cases import REQUIRED, Case, cases, distance
 from tests.laws.oracle import greedy, logits_of, nats_of
 
-LONG = 10
+LONG = 8
 
 
 def prompts(kind: str) -> list[tuple[int, ...]]:
@@ -41,7 +41,7 @@ KINDS = pytest.mark.parametrize("kind", ["apart", "shared", "nested"])
 
 
 @KINDS
-@cases()
+@cases(spare_models=True)
 def test_generating_in_a_batch_with_a_cache_is_generating_alone_without(case: Case, kind: str) -> None:
     model, given = case.trainer().model, prompts(kind)
     free = [answer.tokens for answer in generate(model, given, stop_ids=set(), max_new_tokens=LONG)]
@@ -76,7 +76,7 @@ def test_generating_is_running_the_text_anew_for_every_token(case: Case) -> None
 
 
 @KINDS
-@cases()
+@cases(spare_models=True)
 @torch.no_grad()
 def test_prompts_end_in_the_logits_of_the_whole_forward(case: Case, kind: str) -> None:
     model, given = case.trainer().model, prompts(kind)
@@ -89,11 +89,16 @@ def test_prompts_end_in_the_logits_of_the_whole_forward(case: Case, kind: str) -
 
 
 @KINDS
-@cases()
+@cases(spare_models=True)
 @torch.no_grad()
 def test_scores_of_given_answers_are_those_of_whole_documents(case: Case, kind: str) -> None:
     model, given = case.trainer().model, prompts(kind)
-    answers = [[(5,), (6, 7, 8), (6, 7), tuple(range(40, 52))], [(9, 9)], [(11,), (12,)], [(30, 31, 32), (33,)]]
+    answers: list[list[tuple[int, ...]]] = [
+        [(5,), (6, 7, 8), (6, 7), tuple(range(40, 52))],
+        [(9, 9)],
+        [(11,), (12,)],
+        [(30, 31, 32), (33,)],
+    ]
     answers = answers[: len(given)]
     documents = [
         [TokenizedExample("d", p + a, (False,) * len(p) + (True,) * len(a)) for a in row]

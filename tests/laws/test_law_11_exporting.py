@@ -74,7 +74,7 @@ def test_we_read_the_adapters_of_peft(architecture: str, targets: str | list[str
 def test_an_adapter_that_we_do_not_read_is_refused_by_name(
     options: dict[str, object], what: str, tmp_path: Path
 ) -> None:
-    config = LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM", **options)  # type: ignore[arg-type]
+    config = LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM", **options)
     get_peft_model(tiny_model("qwen3"), config).save_pretrained(tmp_path)
     with pytest.raises(MethodError, match=what):
         load_adapter(frozen("qwen3"), tmp_path, base_sha256=None)
