@@ -144,8 +144,10 @@ class Encoder:
         return text.removeprefix(self.template.lead) if self.template is not None else text
 
     def windows(self, example: Example, length: int) -> list[TokenizedExample]:
-        """A raw document in consecutive windows of at most `length` tokens; a window begins with the last token of
-        the one before it, so that every token but the first is a target exactly once. Control strings are text.
+        """A raw document in consecutive windows of at most `length` tokens.
+
+        A window begins with the last token of the one before it, so that every token but the first is a target exactly
+        once. Control strings are text.
         """
         text = example.messages[0].content
         ids = [*self._bos, *self._encode([text], as_text=self._holds_control(text))[0]]
