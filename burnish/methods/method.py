@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,7 +34,7 @@ class Start:
 class Method(Protocol):
     """A method; attaching one decides what trains by `requires_grad`, and nothing else does (rule 1)."""
 
-    name: str
+    name: ClassVar[str]
 
     @property
     def virtual_tokens(self) -> int:

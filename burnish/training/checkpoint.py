@@ -107,7 +107,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def latest(root: Path) -> tuple[Checkpoint | None, list[str]]:
     """The valid checkpoint with the most steps, and a line for each damaged one that was passed over."""
     warnings = []
-    for path in sorted(root.glob("step-*"), reverse=True):
+    for path in sorted(root.glob("step-*"), key=lambda p: (len(p.name), p.name), reverse=True):
         try:
             found = read_checkpoint(path)
             found.tensors()

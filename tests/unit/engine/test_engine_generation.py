@@ -1,0 +1,62 @@
+"""Where answers end, and generation of models that decode by themselves."""
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from burnish.generation.choose import continuation_scores, reference_nats
+from burnish.generation.decode import Generated, generate
+from burnish.models import attention
+from burnish.types import TokenizedExample
+from tests.tiny_models import tiny_model
+
+PROMPTS = [(5, 6, 7, 8), (5, 6, 9)]
+
+
+@pytest.fixture(params=["packed", "by itself"])
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    found = tiny_model("qwen3")
+    if request.param == "packed":
+        found.set_attn_implementation(attention.NAME)
+    return found
+
+
+def test_an_answer_ends_before_its_stop_token_or_at_the_limit(model: PreTrainedModel) -> None:
+    free = generate(model, PROMPTS, stop_ids={399}, max_new_tokens=6)
+    assert [(len(answer.tokens), answer.stopped_by) for answer in free] == [(6, "length")] * 2
+    stop = free[0].tokens[3]
+    first = free[0].tokens.index(stop)
+    ended = generate(model, PROMPTS[:1], stop_ids={stop}, max_new_tokens=6)
+    assert ended == [Generated(free[0].tokens[:first], "end")]
+
+
+def test_a_stop_token_as_the_last_allowed_one_is_an_end(model: PreTrainedModel) -> None:
+    free = generate(model, PROMPTS[:1], stop_ids={399}, max_new_tokens=6)[0].tokens
+    place = next(i for i in range(6) if free[i] not in free[:i] and i > 0)
+    assert generate(model, PROMPTS[:1], stop_ids={free[place]}, max_new_tokens=place + 1)[0].stopped_by == "end"
+    assert generate(model, PROMPTS[:1], stop_ids={free[place]}, max_new_tokens=place)[0].stopped_by == "length"
+
+
+def test_an_answer_may_be_empty(model: PreTrainedModel) -> None:
+    first = generate(model, PROMPTS[:1], stop_ids={399}, max_new_tokens=1)[0].tokens[0]
+    assert generate(model, PROMPTS[:1], stop_ids={first}, max_new_tokens=5) == [Generated((), "end")]
+
+
+def test_nothing_asked_is_nothing_answered(model: PreTrainedModel) -> None:
+    assert generate(model, [], stop_ids={2}, max_new_tokens=5) == []
+    assert continuation_scores(model, [], []) == []
+    assert reference_nats(model, []) == []
+
+
+def test_scores_of_continuations_are_log_shares(model: PreTrainedModel) -> None:
+    every = [[(token,) for token in range(400)]]
+    scores = torch.tensor(continuation_scores(model, PROMPTS[:1], every)[0])
+    assert float(torch.logsumexp(scores, 0)) == pytest.approx(0, abs=1e-4)
+    likeliest = generate(model, PROMPTS[:1], stop_ids={399}, max_new_tokens=1)[0].tokens[0]
+    assert int(scores.argmax()) == likeliest
+
+
+def test_a_document_without_targets_has_no_nats(model: PreTrainedModel) -> None:
+    blank = TokenizedExample("d", (5, 6, 7), (False, False, False))
+    full = TokenizedExample("e", (5, 6, 7), (False, True, True))
+    assert reference_nats(model, [blank, full, blank])[0::2] == [(0.0, 0), (0.0, 0)]
