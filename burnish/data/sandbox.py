@@ -40,6 +40,7 @@ class _Meter:
         self.left = PASSES
 
     def tick(self, cost: int = 1) -> None:
+        """Spend passes; raises where none are left."""
         self.left -= cost
         if self.left < 0:
             raise TemplateTooLargeError(f"runs through more than {PASSES:,} loop passes")
@@ -110,6 +111,7 @@ class _Generation(jinja2.ext.Extension):
     tags = {"generation"}  # noqa: RUF012
 
     def parse(self, parser: "jinja2.parser.Parser") -> list[jinja2.nodes.Node]:
+        """The statements between the tags."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
