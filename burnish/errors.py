@@ -47,7 +47,7 @@ class TrainingError(BurnishError):
     exit_code = 1
 
 
-class Interrupted(BurnishError):
+class Interrupted(BurnishError):  # noqa: N818 (it is no error)
     """A stop that the user asked for; `exit_code` is 130 for Ctrl-C and 143 for SIGTERM."""
 
     exit_code = 130

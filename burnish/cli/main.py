@@ -81,7 +81,7 @@ def resume(
 
 @app.command()
 def init(data: Annotated[Path, typer.Argument(metavar="DATA")], out: Out = None, replace: Replace = False) -> None:
-    """Guess format, fields, task and instruction; write a commented recipe.yaml beside the data; show the check page."""
+    """Guess format, fields, task and instruction; write a recipe.yaml beside the data; show the check page."""
     from burnish.cli.show import show_check
     from burnish.pipeline.start import loaded_from, write_recipe
 
@@ -115,12 +115,15 @@ def generate(
 
 
 @app.command()
-def chat(directory: Run) -> None:
-    """Talk to a tuned model; an empty line or Ctrl-D ends it."""
+def chat(
+    directory: Run,
+    arm: Annotated[str, typer.Option("--arm", help="tuned, base, best_prompt, or a prompt's own name")] = "tuned",
+) -> None:
+    """Talk to a tuned model, or to its base with a prompt; an empty line or Ctrl-D ends it."""
     from burnish.cli.show import chat_with
     from burnish.pipeline.use import Conversation
 
-    chat_with(Conversation.open(directory))
+    chat_with(Conversation.open(directory, arm))
 
 
 @app.command()
@@ -161,7 +164,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Options before every command."""

@@ -67,17 +67,18 @@ def show_report(directory: Path, command: str) -> None:
 
 def show_models() -> None:
     """The catalog and the cache as a table."""
-    shown = Table("model", "where", "parameters", "context", "licence", "on disk", "memory to train", "note")
+    shown = Table(box=None, pad_edge=False)
+    for number, title in enumerate(("model", "size", "context", "licence", "on disk", "to train", "note")):
+        shown.add_column(title, justify="left" if number in (0, 3, 6) else "right", no_wrap=number != 6)
     for info in list_models():
         shown.add_row(
             info.name,
-            info.where,
             "?" if info.parameters is None else f"{info.parameters / 1e6:,.0f} M",
             "?" if info.context is None else f"{info.context:,}",
             info.licence or "?",
             "-" if info.bytes is None else f"{info.bytes / 1e6:,.0f} MB",
             "?" if info.memory is None else f"{info.memory / 1e9:.1f} GB",
-            info.note,
+            info.note if info.where != "hub" else f"hub, {info.note}",
         )
     Console().print(shown)
 
@@ -106,4 +107,3 @@ def chat_with(conversation: Conversation) -> None:
             conversation.forget()
             continue
         typer.echo(conversation.answer(text))
-

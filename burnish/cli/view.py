@@ -107,7 +107,9 @@ def spoken(event: Event, width: int) -> list[str]:
         return [f"{event.name} ..."]
     if isinstance(event, Evaluation):
         best = " (best so far)" if event.best else ""
-        return [f"  step {event.step}: validation loss {event.loss:.4f} nats per token{best}, {duration(event.seconds)}"]
+        return [
+            f"  step {event.step}: validation loss {event.loss:.4f} nats per token{best}, {duration(event.seconds)}"
+        ]
     if isinstance(event, Sample):
         return [f"  step {event.step} answers: {one_line(event.answer, width - 24)}"]
     if isinstance(event, Chosen):

@@ -23,7 +23,9 @@ def read_requests(
     aside. Raises `DataError` for raw text, for empty requests and for whatever the formats refuse.
     """
     if format_name == "text":
-        raise DataError(f"{path}: this run was trained on raw documents, which ask nothing; there is nothing to generate")
+        raise DataError(
+            f"{path}: this run was trained on raw documents, which ask nothing; there is nothing to generate"
+        )
     source = read_source(path)
     answers = [columns[field] for field in ANSWER_FIELDS if field in columns]
     if settings.answer:

@@ -12,7 +12,7 @@ from burnish.files import new_directory
 from burnish.methods.method import Method
 from burnish.models.attention import forward_hidden, is_packed
 from burnish.models.head import head_of
-from burnish.models.load import Base
+from burnish.models.load import Base, quietly
 from burnish.models.parameters import weight_files
 from burnish.models.safetensors_header import tensors_in
 from burnish.types import TokenizedExample
@@ -21,7 +21,7 @@ PROBES = ("The capital of France is Paris.", "def add(a, b):\n    return a + b\n
 
 
 def export(base: Base, method: Method, template: str | None, out: Path) -> list[str]:
-    """Merge in fp32, round once to the base's stored dtype, save, reload with transformers, compare; returns what to say.
+    """Merge in fp32, round once to the base's stored dtype, save, reload, compare; returns what to say.
 
     Raises `ModelError` where the reloaded model's logits are not the merged model's.
     """
@@ -34,7 +34,8 @@ def export(base: Base, method: Method, template: str | None, out: Path) -> list[
     lost = _rounding(model, exact)
     base.tokenizer.chat_template = template
     with new_directory(out) as temporary:
-        model.save_pretrained(temporary)
+        with quietly():
+            model.save_pretrained(temporary)
         base.tokenizer.save_pretrained(temporary)
         exact.clear()
         gc.collect()
@@ -78,11 +79,10 @@ def _rounding(model: PreTrainedModel, exact: dict[str, torch.Tensor]) -> float:
     return (lost / size) ** 0.5 if size else 0.0
 
 
-def _reloaded(
-    path: Path, model: PreTrainedModel, probes: list[tuple[int, ...]]
-) -> tuple[list[torch.Tensor], float]:
+def _reloaded(path: Path, model: PreTrainedModel, probes: list[tuple[int, ...]]) -> tuple[list[torch.Tensor], float]:
     """Logits of the saved model in fp32 arithmetic, and their largest distance from those of the model in memory."""
-    loaded = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, local_files_only=True, trust_remote_code=False)
+    with quietly():
+        loaded = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, local_files_only=True)
     after = [_logits(loaded.eval(), probe) for probe in probes]
     del loaded
     here = [_logits(model.float(), probe) for probe in probes]

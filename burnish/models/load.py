@@ -191,7 +191,7 @@ def _directory(resolved: Resolved, say: Callable[[str], None] | None) -> Path:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """transformers' progress bars and load reports off; what matters of them is said by us."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -208,7 +208,7 @@ def _from_pretrained(
     path: Path, config: PretrainedConfig, dtype: torch.dtype, attend: str
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     try:
-        with _quietly():
+        with quietly():
             model, info = AutoModelForCausalLM.from_pretrained(
                 path,
                 config=config,

@@ -10,7 +10,7 @@ from burnish.pipeline.directory import PROMPT
 from burnish.pipeline.events import Chosen, Note, Opened, Progress
 from burnish.pipeline.opened import items_sha256, note_opening, opened_before
 from burnish.pipeline.session import Session
-from burnish.proof.arm import Arm, build
+from burnish.proof.arm import Arm, Rival, build, conversation
 from burnish.proof.measure import measure
 from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
 from burnish.training.events import Event
@@ -32,9 +32,22 @@ def choose_prompts(session: Session) -> Iterator[Event]:
             arm = build(name, session.context())
             yield from _measured(session, arm, items, "validation", scorings_of(kind))
         choice = choose(session.run.samples(), prepared.task.metrics[0])
-        session.run.put(PROMPT, choice.to_json())
+        session.run.put(PROMPT, {**choice.to_json(), "examples": _examples(session, choice.best_prompt)})
     yield Chosen(tuple(_choice_lines(choice)))
     yield from ended
+
+
+def _examples(session: Session, name: str) -> list[dict[str, object]] | None:
+    """The turns that stand before every item in the best prompt; None where they change from item to item."""
+    shown: frozenset[str] | None = getattr(build(name, session.context()), "shown", None)
+    if shown is None or name.startswith("similar"):
+        return None
+    train = session.prepared.dataset.train
+    return [
+        {"id": example.id, "messages": [{"role": m.role, "content": m.content} for m in conversation(example)]}
+        for example in train
+        if example.id in shown
+    ]
 
 
 def choose_scoring(session: Session) -> Iterator[Event]:
@@ -52,7 +65,8 @@ def choose_scoring(session: Session) -> Iterator[Event]:
         new = choose(session.run.samples(), prepared.task.metrics[0])
         scoring = {**choice.scoring, "tuned": new.scoring["tuned"]}
         tried = (*choice.tried, *(row for row in new.tried if row.arm == "tuned"))
-        session.run.put(PROMPT, Choice(choice.best_prompt, choice.arms, scoring, tried).to_json())
+        frozen = Choice(choice.best_prompt, choice.arms, scoring, tried).to_json()
+        session.run.put(PROMPT, {**session.run.get(PROMPT), **frozen})
     yield from ended
 
 
@@ -85,7 +99,7 @@ def _open(session: Session, items: Sequence[Example]) -> Event:
     return Opened(sha256, len(items), before)
 
 
-def _as_needed(session: Session, arm: Arm) -> AbstractContextManager[None]:
+def _as_needed(session: Session, arm: Arm | Rival) -> AbstractContextManager[None]:
     """The model that an arm asks: the tuned one, or the base - the adapter switched off, or loaded anew."""
     method, base = session.prepared.method, session.prepared.base
     if arm.needs_model != "base" or not session.tuned:
@@ -93,17 +107,17 @@ def _as_needed(session: Session, arm: Arm) -> AbstractContextManager[None]:
     if method.makes_adapter:
         return method.disabled(base.model)
     settings = session.prepared.recipe.training
-    base.model = None  # type: ignore[assignment]  # never both in memory at once
+    base.model = None  # never both in memory at once
     base.model = load_base(session.prepared.recipe.model, dtype=settings.dtype, device=settings.device).model
     session.tuned = False
     return nullcontext()
 
 
 def _measured(
-    session: Session, arm: Arm, items: Sequence[Example], part: str, scorings: Sequence[Scoring]
+    session: Session, arm: Arm | Rival, items: Sequence[Example], part: str, scorings: Sequence[Scoring]
 ) -> Iterator[Event]:
     """Measure chunk by chunk; each is written whole, and what stands in samples.jsonl is not measured again."""
-    wanted = [s for s in scorings] if arm.needs_model else [None]
+    wanted: list[Scoring | None] = [*scorings] if arm.needs_model else [None]
     seen: dict[str, set[object]] = {}
     for line in session.run.samples():
         if line["part"] == part and line["arm"] == arm.name:

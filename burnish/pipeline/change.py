@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from burnish.methods.method import Method
 from burnish.models.parameters import weight_files
@@ -28,10 +28,10 @@ def base_tensors(directory: Path) -> Callable[[str], Tensor]:
     return read
 
 
-def relative_change(model: object, method: Method, directory: Path) -> dict[str, object] | None:
+def relative_change(model: nn.Module, method: Method, directory: Path) -> dict[str, object] | None:
     """||dW|| / ||W|| over all weights that moved, and by block; None where the method adds no dW."""
     sums: dict[str, tuple[float, float]] = {}
-    for name, change, size in method.changes(model, base_tensors(directory)):  # type: ignore[arg-type]
+    for name, change, size in method.changes(model, base_tensors(directory)):
         block = re.search(r"\.(\d+)\.", name)
         key = f"block {int(block[1])}" if block else ("embedding" if "emb" in name or "wte" in name else "other")
         moved, total = sums.get(key, (0.0, 0.0))

@@ -36,7 +36,9 @@ def check_free(path: Path, replace: bool) -> None:
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file, expected a directory for the run")
         if path.exists() and any(path.iterdir()) and not (path / RECIPE).is_file():
-            raise RunError(f"{path}: holds something that is no run, so --replace does not remove it; choose another --out")
+            raise RunError(
+                f"{path}: holds something that is no run, so --replace does not remove it; choose another --out"
+            )
         return
     if not path.is_dir() or any(path.iterdir()):
         raise RunError(f"{path}: is not empty; go on with `burnish resume {path}`, or use --replace or another --out")
@@ -121,7 +123,9 @@ class RunDirectory:
         """Read one of the JSON files; raises `RunError` where it is not there yet."""
         path = self.path / name
         if not path.is_file():
-            raise RunError(f"{path}: is not there; the run did not get that far. Go on with `burnish resume {self.path}`")
+            raise RunError(
+                f"{path}: is not there; the run did not get that far. Go on with `burnish resume {self.path}`"
+            )
         try:
             return read_json(path)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

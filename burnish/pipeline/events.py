@@ -126,7 +126,7 @@ class Finished(Event):
     report: Mapping[str, object] = field(default_factory=dict)
 
 
-KEPT_OUT = (Began, Progress)  # of events.jsonl: they say nothing that lasts
+KEPT_OUT = (Began, Progress, Finished)  # of events.jsonl: nothing that lasts, or written by the run itself
 
 
 def as_line(event: Event) -> dict[str, object] | None:
@@ -136,6 +136,4 @@ def as_line(event: Event) -> dict[str, object] | None:
     line = event.as_json()
     if isinstance(event, Opened):
         line["event"] = "held_out_opened"
-    if isinstance(event, Finished):
-        line.pop("report")
     return line

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 
 import torch
 
@@ -9,6 +10,7 @@ from burnish.errors import RunError
 from burnish.files import new_directory, write_text
 from burnish.methods.method import Start
 from burnish.methods.peft_format import load_adapter, save_adapter
+from burnish.models.load import quietly
 from burnish.models.parameters import bytes_of, count_parameters
 from burnish.pipeline.change import relative_change
 from burnish.pipeline.directory import WEIGHTS
@@ -36,12 +38,14 @@ def train_stage(session: Session) -> Iterator[Event]:
         counters = Counters.from_json(found.counters)
     session.run.cut_events(trainer.step)
     ended: list[Event] = []
+    began = perf_counter()
     with session.timed("train", ended):
         steps = prepared.recipe.training.steps(len(prepared.tokenized.train))
         yield session.begins("training", steps)
-        for event in train(trainer, _work(session, trainer), counters):
+        for event in train(trainer, _work(session), counters):
             yield event
             if isinstance(event, Stopped):
+                yield session.so_far("train", began)
                 session.check_stop()
         yield _freeze(session, trainer, counters)
     yield from ended
@@ -65,7 +69,7 @@ def _trainer(session: Session) -> Trainer:
     )
 
 
-def _work(session: Session, trainer: Trainer) -> Work:
+def _work(session: Session) -> Work:
     prepared = session.prepared
     dataset = prepared.dataset
     item = dataset.validation[0] if dataset.validation and prepared.task.kind != "text" else None
@@ -109,7 +113,8 @@ def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Event:
         if method.makes_adapter:
             save_adapter(base.model, method, temporary, base=str(base.path), base_sha256=base.sha256)
         else:
-            base.model.save_pretrained(temporary)
+            with quietly():
+                base.model.save_pretrained(temporary)
             base.tokenizer.save_pretrained(temporary)
         if prepared.encoder.template is not None:
             write_text(temporary / "chat_template.jinja", prepared.encoder.template.source)
@@ -128,7 +133,8 @@ def _take_up(session: Session) -> None:
     if session.prepared.method.makes_adapter:
         load_adapter(base.model, result, base_sha256=base.sha256)
     else:
-        base.model.load_state_dict(type(base.model).from_pretrained(result, dtype=base.dtype).state_dict())
+        with quietly():
+            trained = type(base.model).from_pretrained(result, dtype=base.dtype)
+        base.model.load_state_dict(trained.state_dict())
     base.model.requires_grad_(False)
     session.tuned = True
-

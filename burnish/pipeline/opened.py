@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from burnish.data.template import rendered_request
+from burnish.data.split import input_key
 from burnish.files import append_jsonl, read_jsonl
 from burnish.models.cache import home
 from burnish.types import Example
@@ -14,7 +14,7 @@ FILE = "opened.jsonl"
 
 def items_sha256(items: Sequence[Example]) -> str:
     """Hash of requests and answers, whatever their order."""
-    texts = sorted(json.dumps([rendered_request(item.request), item.answer], ensure_ascii=False) for item in items)
+    texts = sorted(json.dumps([input_key(item), item.answer], ensure_ascii=False) for item in items)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 

@@ -61,7 +61,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RecipeError(f"{path}: no such recipe; write one with `burnish init DATA`")
     if path.stat().st_size > MAX_BYTES:
-        raise RecipeError(f"{path}: {path.stat().st_size:,} bytes; a recipe has at most {MAX_BYTES:,}. Is this the data?")
+        raise RecipeError(
+            f"{path}: {path.stat().st_size:,} bytes; a recipe has at most {MAX_BYTES:,}. Is this the data?"
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
         if text.count("&") and text.count("*") > 100:
@@ -134,7 +136,11 @@ def _expanded(value: Any, where: str) -> Any:
     def put(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if not found:
-            hint = " (the folder with burnish's public test data, see docs/recipes.md)" if match[1] == "BURNISH_DATA" else ""
+            hint = (
+                " (the folder with burnish's public test data, see docs/recipes.md)"
+                if match[1] == "BURNISH_DATA"
+                else ""
+            )
             raise RecipeError(f"{where}: ${{{match[1]}}} is not set; set it to a folder{hint} or write the path out")
         return found
 
@@ -161,7 +167,7 @@ def _fields_at(location: Sequence[object]) -> list[str]:
     """Names that a recipe knows at a place."""
     at: Any = Recipe
     for part in location:
-        field = at.model_fields.get(part) if isinstance(at, type) and issubclass(at, BaseModel) else None
+        field = at.model_fields.get(str(part)) if isinstance(at, type) and issubclass(at, BaseModel) else None
         if field is None:
             return []
         at = next((t for t in _options(field.annotation) if isinstance(t, type) and issubclass(t, BaseModel)), None)

@@ -4,7 +4,7 @@ Every stage finds in the run directory what it did before, so going on with a st
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def go_on(
         started = next((event for event in events if event["event"] == "started"), None)
         if started is None:
             raise RunError(f"{directory}: the run stopped before anything happened; start it again with --replace")
-        if any(event["event"] == "finished" for event in events):
+        if any(event["event"] == "finished" for event in events) and (directory / "report.json").is_file():
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
         name = str(started["recipe"])
         prepared = prepare(Loaded(kept, Path(name).stem, Path(name)), lambda _: None)
@@ -154,11 +154,12 @@ def _stages(session: Session) -> Iterator[Event]:
     yield from train_stage(session)
     yield from choose_scoring(session)
     yield from measure_held_out(session)
-    report = write(session.run.path, session.prepared.task.metrics)
     now = datetime.now(UTC)
     seconds = round((now - session.began).total_seconds(), 3)
-    yield Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path), report.to_json())
-    write(session.run.path, session.prepared.task.metrics)  # once more, now that its end is known
+    end = Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path))
+    session.run.tell([end.as_json()])  # first, since the report tells when it ended
+    report = write(session.run.path, session.prepared.task.metrics)
+    yield replace(end, report=report.to_json())
 
 
 def run(
@@ -181,4 +182,3 @@ def run(
         last = event
     assert isinstance(last, Finished)
     return Report.model_validate(last.report)
-

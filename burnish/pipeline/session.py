@@ -1,6 +1,6 @@
 """What the stages of one run share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,15 +47,16 @@ class Session:
     @property
     def model(self) -> nn.Module:
         """The model in memory."""
-        return self.prepared.base.model
+        model: nn.Module = self.prepared.base.model
+        return model
 
     def engine(self) -> ModelEngine:
         """The model as a measurement asks it."""
         return ModelEngine(self.model, self.prepared.encoder.stop_ids, self.prepared.answer_tokens)
 
-    def decode(self, tokens: object) -> str:
+    def decode(self, tokens: Sequence[int]) -> str:
         """Text of generated ids, without special tokens."""
-        return str(self.prepared.base.tokenizer.decode(tokens, skip_special_tokens=True))
+        return self.prepared.encoder.answer_text(tokens)
 
     def ask(self, item: Example) -> str:
         """The answer of the model in memory to one item."""
@@ -86,7 +87,7 @@ class Session:
         prepared = self.prepared
         room = prepared.base.context - prepared.answer_tokens
 
-        def fits(messages: tuple[Message, ...] | list[Message]) -> bool:
+        def fits(messages: Sequence[Message]) -> bool:
             return len(prepared.encoder.prompt(messages)) <= room
 
         return ArmContext(
@@ -102,8 +103,11 @@ class Session:
         """Put the stage's closing event into `ended` when it is over."""
         start = perf_counter()
         yield
-        memory = peak_bytes(self.prepared.base.device.type)
-        ended.append(Stage(name, round(perf_counter() - start, 3), memory))
+        ended.append(self.so_far(name, start))
+
+    def so_far(self, name: str, start: float) -> Event:
+        """What a stage that began at `start` has taken."""
+        return Stage(name, round(perf_counter() - start, 3), peak_bytes(self.prepared.base.device.type))
 
     def begins(self, name: str, total: int) -> Event:
         """The event that opens a stage."""
@@ -115,6 +119,4 @@ class Session:
             recipe = self.prepared.loaded.source
             python = getattr(self.prepared.recipe.task.metric, "path", None)
             more = f" --recipe {recipe}" if python and recipe else ""
-            raise Interrupted(
-                f"stopped; go on with: {self.command} resume {self.run.path}{more}", self.stop.exit_code
-            )
+            raise Interrupted(f"stopped; go on with: {self.command} resume {self.run.path}{more}", self.stop.exit_code)

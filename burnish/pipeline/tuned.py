@@ -45,24 +45,38 @@ def _encoder(base: Base, path: Path) -> Encoder:
     return Encoder(base.tokenizer, template, base.stop_ids)
 
 
+def _refuse_other(run: RunDirectory, base: Base, name: str) -> None:
+    started = next(event for event in run.events() if event["event"] == "started")
+    if base.sha256 != started["base_sha256"]:
+        raise ModelError(
+            f"{name}: its weights are not those that this run was trained on (sha256 {base.sha256[:12]}…, "
+            f"expected {str(started['base_sha256'])[:12]}…)"
+        )
+
+
 def load_tuned(path: Path) -> Tuned:
     """Load what a run made; raises where the run did not get that far or its base is another one now."""
+    return _load(path, tuned=True)
+
+
+def load_untuned(path: Path) -> Tuned:
+    """The run's base as it was, with the run's encoder."""
+    return _load(path, tuned=False)
+
+
+def _load(path: Path, tuned: bool) -> Tuned:
     run = RunDirectory.open(path)
     recipe = recipe_of(run)
     result = run.result
     if result is None:
         raise RunError(f"{path}: nothing was trained to the end here; go on with `burnish resume {path}`")
-    started = next(event for event in run.events() if event["event"] == "started")
     method = method_from(recipe.method)
     dtype, device = recipe.training.dtype, recipe.training.device
-    if method.makes_adapter:
+    if method.makes_adapter or not tuned:
         base = load_base(recipe.model, dtype=dtype, device=device)
-        if base.sha256 != started["base_sha256"]:
-            raise ModelError(
-                f"{recipe.model}: its weights are not those that this run was trained on (sha256 {base.sha256[:12]}…, "
-                f"expected {str(started['base_sha256'])[:12]}…)"
-            )
-        load_adapter(base.model, result, base_sha256=base.sha256)
+        _refuse_other(run, base, recipe.model)
+        if tuned:
+            load_adapter(base.model, result, base_sha256=base.sha256)
     else:
         base = load_base(str(result), dtype=dtype, device=device)
     base.model.requires_grad_(False)

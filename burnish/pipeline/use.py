@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from burnish.data.dataset import load
 from burnish.data.requests import read_requests
 from burnish.errors import DataError, RecipeError, RunError
 from burnish.export import merged, peft
 from burnish.files import append_jsonl, read_jsonl
 from burnish.generation.decode import generate
-from burnish.pipeline.directory import DATA, RunDirectory
+from burnish.pipeline.directory import DATA, PROMPT, RunDirectory
 from burnish.pipeline.events import Progress
-from burnish.pipeline.tuned import Tuned, load_tuned, recipe_of
+from burnish.pipeline.tuned import Tuned, load_tuned, load_untuned, recipe_of
+from burnish.proof.arm import Arm, ArmContext, Rival, build
+from burnish.proof.prompting import Choice
 from burnish.registry import did_you_mean
-from burnish.types import Message
+from burnish.types import Example, Message
 
 CHUNK = 16
 FORMATS = {"merged": merged.export, "peft": peft.export}
@@ -51,7 +54,9 @@ def _done(out: Path, ids: Sequence[str]) -> int:
     except (ValueError, AttributeError):
         found = [None]
     if found != list(ids[: len(found)]):
-        raise DataError(f"{out}: holds something else than the beginning of these answers; use --replace or another --out")
+        raise DataError(
+            f"{out}: holds something else than the beginning of these answers; use --replace or another --out"
+        )
     return len(found)
 
 
@@ -60,11 +65,12 @@ def _answers(tuned: Tuned, requests: Sequence[Sequence[Message]]) -> list[dict[s
     room = tuned.base.context - tuned.max_answer_tokens
     long = [len(prompt) for prompt in prompts if len(prompt) > room]
     if long:
-        raise DataError(f"a request has {max(long)} tokens; with an answer of {tuned.max_answer_tokens} at most {room} fit")
+        raise DataError(
+            f"a request has {max(long)} tokens; with an answer of {tuned.max_answer_tokens} at most {room} fit"
+        )
     limit, stops = tuned.max_answer_tokens, tuned.encoder.stop_ids
     found = generate(tuned.base.model, prompts, stop_ids=stops, max_new_tokens=limit)
-    decode = tuned.base.tokenizer.decode
-    return [{"answer": decode(f.tokens, skip_special_tokens=True), "stopped_by": f.stopped_by} for f in found]
+    return [{"answer": tuned.encoder.answer_text(f.tokens), "stopped_by": f.stopped_by} for f in found]
 
 
 @dataclass(slots=True)
@@ -72,20 +78,40 @@ class Conversation:
     """A talk with a tuned model; each answer is given the turns before it."""
 
     tuned: Tuned
+    arm: Arm | None = None  # a prompt arm answers instead, every turn by itself
     turns: list[Message] = field(default_factory=list)
 
     @classmethod
-    def open(cls, directory: Path) -> "Conversation":
-        """Load a run's model; raises where the run was trained on raw text."""
-        tuned = load_tuned(directory)
-        if tuned.encoder.template is None or tuned.recipe.task.kind == "text":
+    def open(cls, directory: Path, name: str = "tuned") -> "Conversation":
+        """Load a run's model, or its base with a prompt: "tuned", "base", "best_prompt" or an arm's own name.
+
+        Raises where the run was trained on raw text, or the arm is no prompt.
+        """
+        run = RunDirectory.open(directory)
+        recipe = recipe_of(run)
+        kind = recipe.task.kind
+        if kind in ("text", "auto"):  # a run's recipe is resolved, so it is never auto
             raise RunError(f"{directory}: was trained on raw documents, which nobody can talk to")
-        return cls(tuned)
+        if name == "tuned":
+            return cls(load_tuned(directory))
+        choice = Choice.from_json(run.get(PROMPT))
+        wanted = choice.best_prompt if name == "best_prompt" else name
+        if wanted not in choice.scoring or wanted in ("tuned", "simple"):
+            prompts = ", ".join(arm for arm in choice.scoring if arm != "tuned")
+            raise RunError(f'--arm: "{name}" is no prompt of {directory}; it has tuned, best_prompt, {prompts}')
+        train = load(recipe.data, task_kind=kind).train
+        base = load_untuned(directory)
+        room = base.base.context - base.max_answer_tokens
+        context = ArmContext(train, kind, recipe.training.seed, lambda turns: len(base.encoder.prompt(turns)) <= room)
+        arm = build(wanted, context)
+        assert not isinstance(arm, Rival)
+        return cls(base, arm)
 
     @property
     def title(self) -> str:
         """Who answers."""
-        return f"{self.tuned.base.name} tuned by {self.tuned.method.name}"
+        how = f"tuned by {self.tuned.method.name}" if self.arm is None else f"as it is, prompted by {self.arm.name}"
+        return f"{self.tuned.base.name} {how}"
 
     def forget(self) -> None:
         """Begin anew."""
@@ -95,6 +121,9 @@ class Conversation:
         """The answer to the next turn; a task with one instruction is asked with it, as in training."""
         instruction = self.tuned.recipe.data.instruction
         first = f"{instruction}\n\n{text}" if instruction and not self.turns else text
+        if self.arm is not None:
+            item = Example("chat", (Message("user", first), Message("assistant", "?", trained=True)))
+            return str(_answers(self.tuned, [self.arm.prompt(item).messages])[0]["answer"])
         turns = [*self.turns, Message("user", first)]
         answer = str(_answers(self.tuned, [turns])[0]["answer"])
         self.turns = [*turns, Message("assistant", answer)]
@@ -109,7 +138,9 @@ def export_run(directory: Path, to: str, out: Path | None, *, replace: bool = Fa
     if path.exists() and (not path.is_dir() or any(path.iterdir())) and not replace:
         raise RunError(f"{path}: exists already; use --replace or another --out")
     if path.exists() and replace and path.is_dir() and any(path.iterdir()) and not any(path.glob("*config.json")):
-        raise RunError(f"{path}: holds something that is no model, so --replace does not remove it; choose another --out")
+        raise RunError(
+            f"{path}: holds something that is no model, so --replace does not remove it; choose another --out"
+        )
     tuned = load_tuned(directory)
     template = tuned.encoder.template
     return FORMATS[to](tuned.base, tuned.method, template.source if template else None, path)

@@ -54,8 +54,8 @@ class Setup:
     calibration: tuple[Example, ...] = ()
     length: int = 1024
     seed: int = 0
-    chunk_items: int = 16
-    chunk_tokens: int = 2048
+    chunk_items: int = 32
+    chunk_tokens: int = 8192
     label_tokens: dict[tuple[tuple[int, ...], tuple[str, ...]], list[tuple[int, ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )

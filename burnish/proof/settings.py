@@ -44,9 +44,6 @@ class ProofSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    effort: Literal["none", "quick", "standard", "full"] = Field(
-        default="quick", description="none leaves the held-out items closed and reports on validation alone."
-    )
     few_shot: tuple[Examples, ...] = Field(default=(4, 8), description="Numbers of fixed examples tried on validation.")
     similar: tuple[Examples, ...] = Field(
         default=(1, 4, 8), description="Numbers of similar examples tried on validation."

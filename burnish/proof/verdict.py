@@ -76,6 +76,7 @@ class Context:
     recipe: str = "RECIPE"
     program: str = "burnish"
     learning_rate: float | None = None
+    records: int | None = None  # how many the held-out items could be cut from; None: they are a file of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,10 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
 
 
 def _gain_sentence(best: Difference, evidence: Evidence, context: Context) -> str:
-    if context.closer:
-        claim = f"Fine-tuning brought the model closer to your answers than {_name(best.arm)}"
-    elif not context.prompt_arms:
+    if not context.prompt_arms:
         claim = "Fine-tuning lowered the loss on text like yours against the base model"
+    elif context.closer:
+        claim = f"Fine-tuning brought the model closer to your answers than {_name(best.arm)}"
     else:
         claim = f"Fine-tuning helps: it beats {_name(best.arm)}"
     others = len(evidence.differences) - 1
@@ -163,6 +164,8 @@ def _open_sentence(best: Difference, evidence: Evidence, context: Context) -> st
 
 def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     chat = f"{context.program} chat {context.directory}"
+    if not context.prompt_arms:
+        chat = f"{context.program} export {context.directory} --to merged"
     if kind == "fine_tune":
         return chat
     if kind == "prompt":
@@ -170,7 +173,10 @@ def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     if kind == "harmful":
         rate = "0.0001" if context.learning_rate is None else f"{context.learning_rate / 5:.1g}"
         return f"{context.program} run {context.recipe} training.learning_rate={rate}"
-    return f"{context.program} run {context.recipe} data.held_out={more_items(evidence, context)}"
+    wanted = more_items(evidence, context)
+    if context.records is not None and wanted <= context.records // 2:
+        return f"{context.program} run {context.recipe} data.held_out={wanted}"
+    return f"collect about {wanted} held-out items (these {context.items} cannot decide it) and run again"
 
 
 def more_items(evidence: Evidence, context: Context) -> int:

@@ -135,8 +135,15 @@ def _verdict(kept: Kept, summary: Summary, question: Question) -> Verdict:
         directory=str(started["run"]),
         recipe=recipe if recipe.endswith((".yaml", ".yml")) else f"{started['run']}/recipe.yaml",
         learning_rate=rate if isinstance(rate, float) else None,
+        records=None if _is_file(kept.recipe) else kept.data["train"] + kept.data["validation"] + kept.data["held_out"],
     )
     return judge(summary.evidence, context)
+
+
+def _is_file(recipe: Mapping[str, Any]) -> bool:
+    """Whether the held-out items were given as a file of their own."""
+    held_out = recipe["data"].get("held_out", "auto")
+    return isinstance(held_out, str) and held_out != "auto"
 
 
 def _cost(kept: Kept) -> CostPart:
