@@ -12,10 +12,10 @@ from burnish.proof.answers import unfenced
 from burnish.proof.arm import Arm, Rival, asked
 from burnish.proof.engine import Engine
 from burnish.proof.metric import LoadedMetric
+from burnish.proof.summary import Line
 from burnish.types import Example, Message, Observation, Scoring, TaskKind, TokenizedExample
 
 CALIBRATION_INPUTS = 64
-Line = dict[str, object]
 
 
 class Renderer(Protocol):

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.proof.arm import split_name
-from burnish.proof.measure import Line
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.settings import ProofSettings
-from burnish.proof.summary import aggregate_of, latest
+from burnish.proof.summary import Line, aggregate_of, latest
 from burnish.types import Example, Scoring, TaskKind
 
 VALIDATION_ITEMS = 40

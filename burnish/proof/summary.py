@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from burnish.errors import RunError
-from burnish.proof.measure import Line
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.statistics import (
     Interval,
@@ -23,6 +22,7 @@ from burnish.proof.statistics import (
 from burnish.proof.verdict import Difference, Evidence
 from burnish.types import ItemScore, Scoring, TaskKind
 
+Line = dict[str, object]  # of samples.jsonl
 PROMPT_ARMS = ("base", "few_shot", "similar")
 
 

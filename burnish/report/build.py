@@ -10,10 +10,9 @@ import yaml
 
 from burnish.errors import RunError
 from burnish.files import read_json, read_jsonl, write_json
-from burnish.proof.measure import Line
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.prompting import Choice
-from burnish.proof.summary import Question, Summary, latest, summarise
+from burnish.proof.summary import Line, Question, Summary, latest, summarise
 from burnish.proof.verdict import Context, Verdict, judge
 from burnish.report.measured import task_from_json
 from burnish.report.schema import (

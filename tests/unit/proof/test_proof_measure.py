@@ -9,12 +9,12 @@ import pytest
 from burnish.errors import RunError
 from burnish.proof.arm import Arm, ArmContext, Rival, build
 from burnish.proof.engine import Answered
-from burnish.proof.measure import Line, Setup, calibrate, calibration_inputs, chunks, measure
+from burnish.proof.measure import Setup, calibrate, calibration_inputs, chunks, measure
 from burnish.proof.metric import LoadedMetric, load
 from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
 from burnish.proof.settings import ProofSettings
 from burnish.proof.statistics import tango, wilson
-from burnish.proof.summary import Question, summarise
+from burnish.proof.summary import Line, Question, summarise
 from burnish.proof.verdict import decide
 from burnish.types import Example, Message, Scoring, TokenizedExample
 
