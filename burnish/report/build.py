@@ -141,7 +141,7 @@ def _verdict(kept: Kept, summary: Summary, question: Question) -> Verdict:
 
 def _is_file(recipe: Mapping[str, Any]) -> bool:
     """Whether the held-out items were given as a file of their own."""
-    held_out = recipe["data"].get("held_out", "auto")
+    held_out = (recipe.get("data") or {}).get("held_out", "auto")
     return isinstance(held_out, str) and held_out != "auto"
 
 

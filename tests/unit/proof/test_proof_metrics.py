@@ -184,7 +184,7 @@ def test_metrics_that_do_not_fit_the_data_are_refused() -> None:
 
 def test_settings() -> None:
     assert ProofSettings().few_shot == (4, 8)
-    assert ProofSettings.model_validate({"similar": [2], "effort": "none"}).similar == (2,)
+    assert ProofSettings.model_validate({"similar": [2]}).similar == (2,)
     choice = TaskSettings.model_validate({"metric": {"path": "metric.py", "options": {"a": 1}}}).metric
     assert isinstance(choice, MetricChoice)
     both: dict[str, object] = {"name": "exact", "path": "m.py"}

@@ -44,7 +44,7 @@ def test_every_cell(base: str, few: str, similar: str, under_margin: bool) -> No
     assert verdict.kind == expected
     assert "one training seed" in verdict.sentence
     assert "60 held-out items" in verdict.sentence
-    assert verdict.next_command.startswith("burnish ")
+    assert verdict.next_command.startswith("collect about " if expected == "inconclusive" else "burnish ")
 
 
 def test_edges_decide_nothing() -> None:
@@ -70,8 +70,17 @@ def test_next_commands() -> None:
     harm = Evidence((difference("base", -0.3, -0.1),), "base", 0.05)
     assert judge(harm, context(learning_rate=1e-3)).next_command == "burnish run RECIPE training.learning_rate=0.0002"
     open_ = Evidence((difference("base", -0.02, 0.2, 0.18),), "base", 0.05)
-    command = judge(open_, context(discordant_share=0.15)).next_command
-    assert command == f"burnish run RECIPE data.held_out={more_items(open_, context(discordant_share=0.15))}"
+    wanted = more_items(open_, context(discordant_share=0.15))
+    command = judge(open_, context(discordant_share=0.15, records=2 * wanted)).next_command
+    assert command == f"burnish run RECIPE data.held_out={wanted}"
+    for too_few in (2 * wanted - 1, None):  # None: the held-out items are a file of their own
+        said = judge(open_, context(discordant_share=0.15, records=too_few)).next_command
+        assert said.startswith(f"collect about {wanted} held-out items")
+
+
+def test_raw_text_cannot_be_talked_to() -> None:
+    won = Evidence((difference("base", 0.3, 0.5),), "base", 0.05)
+    assert judge(won, context(prompt_arms=False)).next_command == "burnish export DIR --to merged"
 
 
 def test_more_items_than_were_not_enough() -> None:

@@ -111,7 +111,7 @@ def test_a_text_run_has_losses_and_no_prompt_arm(text_run: Path) -> None:
     [
         ({"base": set(range(20)), "tuned": {0}, "similar_4": {1}}, "harmful", "runs/demo/recipe.yaml"),
         ({"base": set(), "tuned": set(range(20)), "similar_4": {1}}, "fine_tune", "burnish chat runs/demo"),
-        ({"base": set(), "tuned": {1, 2}, "similar_4": {1}}, "inconclusive", "recipes/cad/recipe.yaml data.held_out="),
+        ({"base": set(), "tuned": {1, 2}, "similar_4": {1}}, "inconclusive", "held-out items"),
     ],
 )
 def test_each_verdict_ends_with_a_command(
