@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             else None
         )
         whole_run = isinstance(item, pytest.Function) and "world" in item.fixturenames
-        if whole_run or (case is not None and case.architecture != QUICK):
+        if whole_run or (case is not None and getattr(case, "architecture", QUICK) != QUICK):
             item.add_marker(pytest.mark.slow)
 
 
