@@ -90,7 +90,7 @@ class Conversation:
         run = RunDirectory.open(directory)
         recipe = recipe_of(run)
         kind = recipe.task.kind
-        if kind in ("text", "auto"):  # a run's recipe is resolved, so it is never auto
+        if kind == "text" or kind == "auto":  # a run's recipe is resolved, so it is never auto
             raise RunError(f"{directory}: was trained on raw documents, which nobody can talk to")
         if name == "tuned":
             return cls(load_tuned(directory))
