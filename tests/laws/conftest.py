@@ -41,11 +41,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def write_tickets(path: Path, part: str, count: int, nonsense: bool = False) -> None:
-    """Classified tickets; with `nonsense` every answer is the wrong way round."""
+    """Classified tickets; with `nonsense` every answer is a label that occurs nowhere else."""
     texts = {True: "I want my money back", False: "I cannot log in"}
     labels = {True: "refund", False: "login"}
     records = [
-        {"text": f"{part} {n}: {texts[n % 2 == 0]}", "label": labels[(n % 2 == 0) != nonsense]} for n in range(count)
+        {"text": f"{part} {n}: {texts[n % 2 == 0]}", "label": "a zebra, or two" if nonsense else labels[n % 2 == 0]}
+        for n in range(count)
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 

@@ -30,10 +30,17 @@ def test_nonsense_in_held_out_changes_nothing_but_scores(
     assert ours == theirs
     before = [line for line in samples(expected) if line["part"] == "validation"]
     assert [line for line in samples(tmp_path / "run") if line["part"] == "validation"] == before
+    assert losses(tmp_path / "run") == losses(expected)
     held_out = [[line for line in samples(p) if line["part"] == "held_out"] for p in (tmp_path / "run", expected)]
     for one, other in zip(*held_out, strict=True):
         assert (one["arm"], one["prompt"], one["answer"]) == (other["arm"], other["prompt"], other["answer"])
         assert one["expected"] != other["expected"]
+
+
+def losses(run: Path) -> list[float]:
+    """The losses by which the best checkpoint is chosen."""
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line["loss"] for line in lines if line["event"] == "evaluation"]
 
 
 def samples(run: Path) -> list[dict[str, object]]:
