@@ -4,7 +4,7 @@ import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,16 +39,19 @@ class Source:
         return ast.parse(self.text)
 
 
+@cache
 def package_sources() -> list[Source]:
     """Every Python file of burnish."""
     return [Source(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
+@cache
 def all_sources() -> list[Source]:
     """Every Python file that git tracks or would track."""
     return [Source(path) for path in tracked() if path.suffix == ".py"]
 
 
+@cache
 def tracked() -> list[Path]:
     """Files of the repository that git does not ignore; without git, those of the known folders."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
@@ -78,10 +81,13 @@ def imports(source: Source, *, inside_functions: bool = True) -> Iterator[tuple[
             assert node.module is not None
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                is_module = (ROOT / Path(*whole.split("."))).with_suffix(".py").exists() or (
-                    ROOT / Path(*whole.split(".")) / "__init__.py"
-                ).exists()
-                yield (whole if is_module else node.module), node.lineno
+                yield (whole if whole in modules() else node.module), node.lineno
+
+
+@cache
+def modules() -> frozenset[str]:
+    """Names of all modules of burnish."""
+    return frozenset(source.module for source in package_sources())
 
 
 def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -110,6 +110,7 @@ def test_starting_needs_no_torch(command: list[str]) -> None:
         assert "run" in result.stdout
 
 
+@pytest.mark.slow
 def test_lazy_names_of_the_package_exist() -> None:
     code = "import burnish; [getattr(burnish, name) for name in burnish.__all__]"
     result = subprocess.run(

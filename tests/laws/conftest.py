@@ -7,24 +7,25 @@ from pathlib import Path
 import pytest
 
 from burnish.pipeline.run import run
+from tests.laws.cases import Case
 from tests.tiny_models import tiny_directory
 
-QUICK = "llama"  # the architecture whose laws `make quick` runs, the rest are marked slow
+QUICK = ("lora", "llama")  # the case whose laws `make quick` runs; the others are marked slow
 PARTS = {"train": 36, "validation": 8, "held_out": 10}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out: whole runs, and the laws on all architectures but one."""
+    """Mark what `make quick` leaves out: whole runs, and of each law all but its first test on one case."""
+    first: dict[Path, str] = {}
     for item in items:
-        if item.path.parent != Path(__file__).parent:
+        if item.path.parent != Path(__file__).parent or not isinstance(item, pytest.Function):
             continue
-        case = (
-            item.callspec.params.get("case")
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else None
-        )
-        whole_run = isinstance(item, pytest.Function) and "world" in item.fixturenames
-        if whole_run or (case is not None and getattr(case, "architecture", QUICK) != QUICK):
+        case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+        spare = "world" in item.fixturenames
+        if isinstance(case, Case):
+            chief = first.setdefault(item.path, item.originalname)
+            spare |= item.originalname != chief or (case.method, case.architecture) != QUICK
+        if spare:
             item.add_marker(pytest.mark.slow)
 
 

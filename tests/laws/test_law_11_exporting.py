@@ -35,7 +35,9 @@ def test_peft_reads_our_adapter_and_transformers_our_merged_model(case: Case, tm
     assert plain.config._attn_implementation != "burnish"
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen3", "gpt2", "mistral"])
+@pytest.mark.parametrize(
+    "architecture", ["llama", *(pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3", "gpt2", "mistral"))]
+)
 @pytest.mark.parametrize("targets", ["all-linear", ["o_proj", "c_proj"], ["v_proj", "c_attn"]], ids=str)
 def test_we_read_the_adapters_of_peft(architecture: str, targets: str | list[str], tmp_path: Path) -> None:
     if isinstance(targets, list):

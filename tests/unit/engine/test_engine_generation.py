@@ -48,7 +48,9 @@ def test_nothing_asked_is_nothing_answered(model: PreTrainedModel) -> None:
     assert reference_nats(model, []) == []
 
 
-def test_scores_of_continuations_are_log_shares(model: PreTrainedModel) -> None:
+def test_scores_of_continuations_are_log_shares() -> None:
+    model = tiny_model("qwen3")
+    model.set_attn_implementation(attention.NAME)
     every = [[(token,) for token in range(400)]]
     scores = torch.tensor(continuation_scores(model, PROMPTS[:1], every)[0])
     assert float(torch.logsumexp(scores, 0)) == pytest.approx(0, abs=1e-4)
