@@ -7,7 +7,7 @@ from time import perf_counter
 
 from burnish.models.load import load_base
 from burnish.pipeline.directory import PROMPT
-from burnish.pipeline.events import Chosen, Note, Opened, Progress
+from burnish.pipeline.events import Began, Chosen, Note, Opened, Progress
 from burnish.pipeline.opened import items_sha256, note_opening, opened_before
 from burnish.pipeline.session import Session
 from burnish.proof.arm import Arm, Rival, build, conversation
@@ -27,7 +27,7 @@ def choose_prompts(session: Session) -> Iterator[Event]:
     names = candidates(prepared.recipe.proof, kind, len(train))
     ended: list[Event] = []
     with session.timed("prompts", ended):
-        yield session.begins("prompts on validation items", len(items) * len(names))
+        yield Began("prompts on validation items", len(items) * len(names))
         for name in names:
             arm = build(name, session.context())
             yield from _measured(session, arm, items, "validation", scorings_of(kind))
@@ -60,7 +60,7 @@ def choose_scoring(session: Session) -> Iterator[Event]:
     items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
     ended: list[Event] = []
     with session.timed("scoring", ended):
-        yield session.begins("the tuned model on validation items", len(items))
+        yield Began("the tuned model on validation items", len(items))
         yield from _measured(session, build("tuned", session.context()), items, "validation", scorings)
         new = choose(session.run.samples(), prepared.task.metrics[0])
         scoring = {**choice.scoring, "tuned": new.scoring["tuned"]}
@@ -81,7 +81,7 @@ def measure_held_out(session: Session) -> Iterator[Event]:
         arm = build(name, session.context())
         ended: list[Event] = []
         with session.timed(name, ended), _as_needed(session, arm):
-            yield session.begins(f"{name} on held-out items", len(items))
+            yield Began(f"{name} on held-out items", len(items))
             scoring = choice.scoring.get(name)
             yield from _measured(session, arm, items, "held_out", (scoring or "generation",))
         yield from ended
@@ -92,7 +92,8 @@ def measure_held_out(session: Session) -> Iterator[Event]:
 
 def _open(session: Session, items: Sequence[Example]) -> Event:
     sha256, now = items_sha256(items), datetime.now(UTC).isoformat(timespec="seconds")
-    started = next(event for event in session.run.events() if event["event"] == "started")
+    started = session.run.started()
+    assert started is not None
     name = f"{started['started']} {started['data_sha256'][:12]} {started['seed']} {started['recipe']}"
     before = opened_before(sha256, name)
     note_opening(sha256, len(items), name, now)
@@ -124,14 +125,13 @@ def _measured(
             seen.setdefault(str(line["item"]), set()).add(line["scoring"])
     text = session.prepared.task.kind == "text" or session.setup.metrics[0].reads == "reference"
     done = {item for item, found in seen.items() if text or found >= set(wanted)}
-    start, count = perf_counter(), len(done)
+    start = perf_counter()
     engine = session.engine() if arm.needs_model else None
     chunks = measure(arm, items, part=part, engine=engine, setup=session.setup, scorings=scorings, done=done)
     for lines in chunks:
         session.run.add_samples(lines)
-        count = len({*done, *(str(line["item"]) for line in lines)})
-        done = {*done, *(str(line["item"]) for line in lines)}
-        yield Progress(f"{arm.name}", count, len(items), perf_counter() - start)
+        done |= {str(line["item"]) for line in lines}
+        yield Progress(arm.name, len(done), len(items), perf_counter() - start)
         session.check_stop()
 
 

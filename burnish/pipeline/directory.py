@@ -94,6 +94,10 @@ class RunDirectory:
         """Everything that happened."""
         return self._lines(EVENTS)
 
+    def started(self) -> dict[str, Any] | None:
+        """The event that opened the run; None where it stopped before anything happened."""
+        return next((event for event in self.events() if event["event"] == "started"), None)
+
     def cut_events(self, step: int) -> None:
         """Drop what happened after a checkpoint's step, so that a resumed run tells it once."""
         kept = [e for e in self.events() if not (isinstance(e.get("step"), int) and e["step"] > step)]

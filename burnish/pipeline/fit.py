@@ -14,7 +14,7 @@ from burnish.models.load import quietly
 from burnish.models.parameters import bytes_of, count_parameters
 from burnish.pipeline.change import relative_change
 from burnish.pipeline.directory import WEIGHTS
-from burnish.pipeline.events import Artifact, Note
+from burnish.pipeline.events import Artifact, Began, Note
 from burnish.pipeline.session import Session
 from burnish.training.checkpoint import latest, name_of, read_checkpoint
 from burnish.training.events import Event, Sample, Stopped
@@ -41,7 +41,7 @@ def train_stage(session: Session) -> Iterator[Event]:
     began = perf_counter()
     with session.timed("train", ended):
         steps = prepared.recipe.training.steps(len(prepared.tokenized.train))
-        yield session.begins("training", steps)
+        yield Began("training", steps)
         for event in train(trainer, _work(session), counters):
             yield event
             if isinstance(event, Stopped):
@@ -118,12 +118,10 @@ def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Event:
             base.tokenizer.save_pretrained(temporary)
         if prepared.encoder.template is not None:
             write_text(temporary / "chat_template.jinja", prepared.encoder.template.source)
-    added = trained if method.makes_adapter else 0
-    total = count_parameters(base.model)
+    total = count_parameters(base.model) - (trained if method.makes_adapter else 0)
     base.model.requires_grad_(False)
     session.tuned = True
-    assert total >= added
-    return Artifact(name, bytes_of(run.path / name), trained, total - added, counters.best_step)
+    return Artifact(name, bytes_of(run.path / name), trained, total, counters.best_step)
 
 
 def _take_up(session: Session) -> None:

@@ -67,11 +67,10 @@ def go_on(
     kept = recipe_of(run)
     _allow_python(kept, recipe, directory)
     with run.held():
-        events = run.events()
-        started = next((event for event in events if event["event"] == "started"), None)
+        started = run.started()
         if started is None:
             raise RunError(f"{directory}: the run stopped before anything happened; start it again with --replace")
-        if any(event["event"] == "finished" for event in events) and (directory / "report.json").is_file():
+        if any(event["event"] == "finished" for event in run.events()) and (directory / "report.json").is_file():
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
         name = str(started["recipe"])
         prepared = prepare(Loaded(kept, Path(name).stem, Path(name)), lambda _: None)

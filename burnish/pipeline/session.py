@@ -11,7 +11,7 @@ from torch import nn
 from burnish.errors import Interrupted
 from burnish.generation.decode import generate
 from burnish.pipeline.directory import RunDirectory
-from burnish.pipeline.events import Began, Stage
+from burnish.pipeline.events import Stage
 from burnish.pipeline.start import Prepared
 from burnish.proof.arm import ArmContext, asked
 from burnish.proof.engine import ModelEngine
@@ -108,10 +108,6 @@ class Session:
     def so_far(self, name: str, start: float) -> Event:
         """What a stage that began at `start` has taken."""
         return Stage(name, round(perf_counter() - start, 3), peak_bytes(self.prepared.base.device.type))
-
-    def begins(self, name: str, total: int) -> Event:
-        """The event that opens a stage."""
-        return Began(name, total)
 
     def check_stop(self) -> None:
         """Raise `Interrupted` where somebody asked to stop; everything done so far is in the run directory."""

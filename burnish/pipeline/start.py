@@ -39,7 +39,12 @@ class Prepared:
     tokenized: TokenizedDataset
     method: Method
     task: Task
-    data_sha256: str
+    file_hashes: tuple[str, ...]  # of the data files, in their order
+
+    @property
+    def data_sha256(self) -> str:
+        """One hash of all data files."""
+        return _digest(self.file_hashes)
 
     @property
     def dataset(self) -> Dataset:
@@ -143,8 +148,8 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
             "method": {**method_fields(method), **({"path": p} if (p := _path(recipe)) else {})},
         }
     )
-    data_sha256 = _digest([sha256_of(path) for path in dataset.files])
-    return Prepared(loaded, resolved, base, encoder, tokenized, method, task, data_sha256)
+    hashes = tuple(sha256_of(path) for path in dataset.files)
+    return Prepared(loaded, resolved, base, encoder, tokenized, method, task, hashes)
 
 
 def _path(recipe: Recipe) -> str | None:
@@ -165,7 +170,10 @@ def data_part(prepared: Prepared) -> dict[str, object]:
         "windows": tokenized.windows,
         "max_length": tokenized.max_length,
         "encoding": asdict(tokenized.encoding),
-        "files": [{"name": path.name, "sha256": sha256_of(path)} for path in dataset.files],
+        "files": [
+            {"name": path.name, "sha256": sha256}
+            for path, sha256 in zip(dataset.files, prepared.file_hashes, strict=True)
+        ],
         "ids": {part: [e.id for e in getattr(dataset, part)] for part in ("train", "validation", "held_out")},
     }
 

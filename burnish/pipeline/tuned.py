@@ -46,7 +46,8 @@ def _encoder(base: Base, path: Path) -> Encoder:
 
 
 def _refuse_other(run: RunDirectory, base: Base, name: str) -> None:
-    started = next(event for event in run.events() if event["event"] == "started")
+    started = run.started()
+    assert started is not None  # there is a result, so the run began
     if base.sha256 != started["base_sha256"]:
         raise ModelError(
             f"{name}: its weights are not those that this run was trained on (sha256 {base.sha256[:12]}…, "

@@ -7,22 +7,14 @@ from typing import Protocol
 from torch import nn
 
 from burnish.generation.choose import continuation_scores, reference_nats
-from burnish.generation.decode import generate
+from burnish.generation.decode import Generated, generate
 from burnish.types import TokenizedExample
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Generated token ids without the stop token, and what ended them: "end" or "length"."""
-
-    tokens: tuple[int, ...]
-    stopped_by: str
 
 
 class Engine(Protocol):
     """A model as seen by a measurement."""
 
-    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
+    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
         """One answer a prompt."""
 
     def continuations(
@@ -42,10 +34,9 @@ class ModelEngine:
     stop_ids: Set[int]
     max_new_tokens: int
 
-    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
+    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
         """Greedy, side by side."""
-        found = generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=self.max_new_tokens)
-        return [Answered(tuple(one.tokens), one.stopped_by) for one in found]
+        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=self.max_new_tokens)
 
     def continuations(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]

@@ -14,7 +14,6 @@ from burnish.data.pack import micro_batches
 from burnish.errors import TrainingError
 from burnish.generation.choose import reference_nats
 from burnish.generation.decode import Generated, generate
-from burnish.methods.lora import LoRALinear
 from burnish.methods.method import Method, Start
 from burnish.models.attention import forward_hidden, is_packed
 from burnish.models.dropout import training_on
@@ -62,7 +61,7 @@ class Trainer:
         if plain:
             model.set_attn_implementation("eager")
             for module in model.modules():
-                if isinstance(module, LoRALinear):
+                if hasattr(module, "plain"):
                     module.plain = True
         self.optimizer = Optimizer(model, weight_decay=weight_decay)
         self.update = Update()

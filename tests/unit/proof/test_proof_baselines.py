@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerFast
 
 from burnish.data.template import ChatTemplate
 from burnish.data.tokenize import Encoder
+from burnish.generation.decode import Generated
 from burnish.proof.arm import ArmContext, Rival, build
-from burnish.proof.engine import Answered
 from burnish.proof.measure import Renderer, Setup, measure
 from burnish.proof.metric import load
 from burnish.types import Example, Message, TokenizedExample
@@ -31,9 +31,9 @@ class Listening:
     def __init__(self) -> None:
         self.prompts: list[tuple[int, ...]] = []
 
-    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
+    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
         self.prompts += [tuple(prompt) for prompt in prompts]
-        return [Answered((), "end") for _ in prompts]
+        return [Generated((), "end") for _ in prompts]
 
     def continuations(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from burnish.errors import RunError
+from burnish.generation.decode import Generated
 from burnish.proof.arm import Arm, ArmContext, Rival, build
-from burnish.proof.engine import Answered
 from burnish.proof.measure import Setup, calibrate, calibration_inputs, chunks, measure
 from burnish.proof.metric import LoadedMetric, load
 from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
@@ -48,10 +48,10 @@ class Fake:
     bias: float = 0.0
     seen: list[list[str]] = field(default_factory=list)
 
-    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
+    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
         texts = ["".join(map(chr, prompt)) for prompt in prompts]
         self.seen.append(texts)
-        return [Answered(tuple(map(ord, text[:-1].split()[-1])), "end") for text in texts]
+        return [Generated(tuple(map(ord, text[:-1].split()[-1])), "end") for text in texts]
 
     def continuations(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
@@ -182,8 +182,8 @@ def test_raw_text_is_measured_over_all_its_windows() -> None:
 
 def test_fences_are_stripped_from_scores_and_kept_in_samples() -> None:
     class Fenced(Fake):
-        def generate(self, prompts: Sequence[Sequence[int]]) -> list[Answered]:
-            return [Answered(tuple(map(ord, "```\nred\n```")), "end") for _ in prompts]
+        def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
+            return [Generated(tuple(map(ord, "```\nred\n```")), "end") for _ in prompts]
 
     [first, *_] = lines_of(asked("base"), setup("exact", kind="generate"), Fenced())
     assert (first["answer"], first["score"]) == ("```\nred\n```", 1.0)
