@@ -27,6 +27,7 @@ Changes = Annotated[list[str] | None, typer.Argument(metavar="[a.b=c]...", help=
 Out = Annotated[Path | None, typer.Option("--out", help="where to write")]
 Replace = Annotated[bool, typer.Option("--replace", help="replace what is there")]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="a run directory")]
+NamedRecipe = Annotated[Path | None, typer.Option("--recipe", help="the recipe, where it names Python files")]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -67,10 +68,7 @@ def run(target: Target, changes: Changes = None, out: Out = None, replace: Repla
 
 
 @app.command()
-def resume(
-    directory: Run,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="the recipe, where it names Python files")] = None,
-) -> None:
+def resume(directory: Run, recipe: NamedRecipe = None) -> None:
     """Go on with a run that was stopped."""
     from burnish.cli.show import follow
     from burnish.pipeline.run import go_on
@@ -124,6 +122,30 @@ def chat(
     from burnish.pipeline.use import Conversation
 
     chat_with(Conversation.open(directory, arm))
+
+
+@app.command()
+def evaluate(directory: Run, recipe: NamedRecipe = None) -> None:
+    """Open the held-out items of a run that left them closed (proof.effort: none), and report on them."""
+    from burnish.cli.show import follow
+    from burnish.pipeline.run import evaluate as start
+
+    with _following() as view:
+        follow(partial(start, directory, recipe=recipe, command=typed_command()), view, typed_command())
+
+
+@app.command()
+def samples(
+    directory: Run,
+    arm: Annotated[str, typer.Option("--arm", help="tuned, base, best_prompt, simple, or a prompt's own name")],
+    wrong: Annotated[bool, typer.Option("--wrong", help="only wrong answers; other metrics: the worst first")] = False,
+    part: Annotated[str | None, typer.Option("--part", help="held_out or validation")] = None,
+) -> None:
+    """Show exact prompts and answers of an arm, with what was expected and the score."""
+    from burnish.report.samples import show_samples
+
+    for line in show_samples(directory, arm, wrong=wrong, part=part):
+        typer.echo(line)
 
 
 @app.command()

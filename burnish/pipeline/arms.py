@@ -76,8 +76,7 @@ def measure_held_out(session: Session) -> Iterator[Event]:
     items = prepared.dataset.held_out
     choice = Choice.from_json(session.run.get(PROMPT))
     yield _open(session, items)
-    names = ["tuned", *choice.arms, *(["simple"] if prepared.task.kind != "text" else [])]
-    for name in names:
+    for name in _with_simple(session, ["tuned", *choice.arms]):
         arm = build(name, session.context())
         ended: list[Event] = []
         with session.timed(name, ended), _as_needed(session, arm):
@@ -88,6 +87,25 @@ def measure_held_out(session: Session) -> Iterator[Event]:
         variant = getattr(arm, "variant", None)
         if variant:
             yield Note(f"simple: {variant}")
+
+
+def measure_closed(session: Session) -> Iterator[Event]:
+    """The held-out items stay closed: tuned and `simple` on the validation items that the prompts were tried on."""
+    prepared = session.prepared
+    items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
+    choice = Choice.from_json(session.run.get(PROMPT))
+    for name in _with_simple(session, ["tuned"]):
+        ended: list[Event] = []
+        with session.timed(f"{name} (validation)", ended):
+            yield Began(f"{name} on validation items", len(items))
+            scoring = choice.scoring.get(name) or "generation"
+            yield from _measured(session, build(name, session.context()), items, "validation", (scoring,))
+        yield from ended
+
+
+def _with_simple(session: Session, names: list[str]) -> list[str]:
+    """The rival without a language model needs requests and answers."""
+    return names if session.prepared.task.kind == "text" else [*names, "simple"]
 
 
 def _open(session: Session, items: Sequence[Example]) -> Event:

@@ -52,6 +52,8 @@ def minutes(prepared: Prepared, arms: Sequence[str], rate: float) -> dict[str, f
     training = (visits * mean * BACKWARD[prepared.method.makes_adapter] + evaluations) / rate / 60
     tried = min(VALIDATION_ITEMS, len(dataset.validation))
     result = {"prompts": sum(_arm(prepared, arm, tried, mean) for arm in arms) / rate / 60, "train": training}
+    if prepared.recipe.proof.effort == "none":
+        return result | {"tuned": _arm(prepared, "tuned", tried, mean) / rate / 60}
     kinds = dict.fromkeys(split_name(arm)[0] for arm in arms)
     for kind in (*kinds, "tuned"):
         widest = max((split_name(arm)[1] for arm in arms if split_name(arm)[0] == kind), default=0)
@@ -89,7 +91,9 @@ def plan_lines(prepared: Prepared, estimate: Mapping[str, float] | None = None) 
     if estimate:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in estimate.items())
         lines.append(f"time    about {max(1, round(sum(estimate.values())))} minutes (estimate: {stages})")
-    if metric.is_share:
+    if recipe.proof.effort == "none":
+        lines.append(f"proof   none: the {counts.held_out} held-out items stay closed; `burnish evaluate` opens them")
+    elif metric.is_share:
         lines.append(f"proof   {reachable(counts.held_out, recipe.proof.margin or metric.margin).sentence}")
     else:
         lines.append(f"proof   {counts.held_out} held-out items, compared in pairs by {metric.name}")

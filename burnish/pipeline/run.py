@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from burnish.errors import RunError
-from burnish.pipeline.arms import choose_prompts, choose_scoring, measure_held_out
+from burnish.pipeline.arms import choose_prompts, choose_scoring, measure_closed, measure_held_out
 from burnish.pipeline.directory import DATA, RunDirectory, check_free, free_name
 from burnish.pipeline.events import Asked, Finished, Note, Plan, Started, Task, as_line
 from burnish.pipeline.fit import train_stage
@@ -64,19 +64,52 @@ def go_on(
 ) -> Iterator[Event]:
     """Go on with a run that was stopped; raises `RunError` where data, base, versions or machine are not the same."""
     run = RunDirectory.open(directory)
-    kept = recipe_of(run)
-    _allow_python(kept, recipe, directory)
     with run.held():
-        started = run.started()
-        if started is None:
-            raise RunError(f"{directory}: the run stopped before anything happened; start it again with --replace")
-        if any(event["event"] == "finished" for event in run.events()) and (directory / "report.json").is_file():
+        if _finished(run):
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
-        name = str(started["recipe"])
-        prepared = prepare(Loaded(kept, Path(name).stem, Path(name)), lambda _: None)
-        _same(prepared, started, directory)
-        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
+        session = _taken_up(run, recipe, stop, command)
+        session.evaluate = any(event["event"] == "held_out_opened" for event in run.events())
         yield from _kept(session, _stages(session))
+
+
+def evaluate(
+    directory: Path, stop: Stop | None = None, *, recipe: Path | None = None, command: str = "burnish"
+) -> Iterator[Event]:
+    """Open the held-out items of a finished run that left them closed (`proof.effort: none`), and report on them."""
+    run = RunDirectory.open(directory)
+    with run.held():
+        if recipe_of(run).proof.effort != "none":
+            raise RunError(
+                f"{directory}: its held-out items are no longer closed (only `proof.effort: none` leaves them so); "
+                f"see them with `{command} report {directory}`"
+            )
+        opened = any(event["event"] == "held_out_opened" for event in run.events())
+        if not _finished(run):
+            if not opened:
+                raise RunError(f"{directory}: this run is not finished; go on with `{command} resume {directory}`")
+        elif opened:
+            raise RunError(f"{directory}: was evaluated already; see it with `{command} report {directory}`")
+        session = _taken_up(run, recipe, stop, command)
+        session.evaluate = True
+        yield from _kept(session, _stages(session))
+
+
+def _finished(run: RunDirectory) -> bool:
+    """Whether a report is the last thing that happened; an evaluation that was stopped is not finished."""
+    ends = [event["event"] for event in run.events() if event["event"] in ("finished", "held_out_opened")]
+    return bool(ends) and ends[-1] == "finished" and (run.path / "report.json").is_file()
+
+
+def _taken_up(run: RunDirectory, recipe: Path | None, stop: Stop | None, command: str) -> Session:
+    kept = recipe_of(run)
+    _allow_python(kept, recipe, run.path)
+    started = run.started()
+    if started is None:
+        raise RunError(f"{run.path}: the run stopped before anything happened; start it again with --replace")
+    name = str(started["recipe"])
+    prepared = prepare(Loaded(kept, Path(name).stem, Path(name)), lambda _: None)
+    _same(prepared, started, run.path)
+    return Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
 
 
 def _allow_python(kept: Recipe, recipe: Path | None, directory: Path) -> None:
@@ -152,7 +185,8 @@ def _stages(session: Session) -> Iterator[Event]:
     yield from choose_prompts(session)
     yield from train_stage(session)
     yield from choose_scoring(session)
-    yield from measure_held_out(session)
+    closed = session.prepared.recipe.proof.effort == "none" and not session.evaluate
+    yield from measure_closed(session) if closed else measure_held_out(session)
     now = datetime.now(UTC)
     seconds = round((now - session.began).total_seconds(), 3)
     end = Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path))

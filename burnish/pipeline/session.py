@@ -41,6 +41,7 @@ class Session:
     stop: Stop
     command: str
     began: datetime
+    evaluate: bool = False  # the held-out items are wanted, though the recipe leaves them closed
     tuned: bool = False  # the model in memory carries the frozen change
     _setup: Setup | None = field(default=None)
 

@@ -44,6 +44,10 @@ class ProofSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    effort: Literal["none", "quick"] = Field(
+        default="quick",
+        description="quick: all arms on the held-out items; none: these stay closed, the report is about validation.",
+    )
     few_shot: tuple[Examples, ...] = Field(default=(4, 8), description="Numbers of fixed examples tried on validation.")
     similar: tuple[Examples, ...] = Field(
         default=(1, 4, 8), description="Numbers of similar examples tried on validation."

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Question:
     metrics: tuple[LoadedMetric, ...]
     best_prompt: str
     scoring: Mapping[str, Scoring | None] = field(default_factory=dict)
-    part: str = "held_out"
+    part: Literal["held_out", "validation"] = "held_out"
     margin: float | None = None
     seed: int = 0
 
@@ -75,6 +76,7 @@ def summarise(lines: Iterable[Line], question: Question) -> Summary:
         "kind": question.kind,
         "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
         "also": [other.name for other in question.metrics[1:]],
+        "part": question.part,
         "items": len(tuned),
         "best_prompt": question.best_prompt,
         "scores": scores,

@@ -76,6 +76,7 @@ class Context:
     recipe: str = "RECIPE"
     program: str = "burnish"
     learning_rate: float | None = None
+    opened_before: int = 0  # openings of these very held-out items by other runs on this machine
     records: int | None = None  # how many the held-out items could be cut from; None: they are a file of their own
 
 
@@ -96,6 +97,17 @@ def judge(evidence: Evidence, context: Context) -> Verdict:
     """Kind, sentence and next command."""
     kind = decide(evidence)
     return Verdict(kind, _sentence(kind, evidence, context), _next_command(kind, evidence, context))
+
+
+def not_judged(evidence: Evidence, context: Context) -> Verdict:
+    """What stands in a verdict's place while the held-out items are closed; `evidence` is from validation items."""
+    best = evidence.against(evidence.best_prompt)
+    sentence = (
+        f"No verdict yet: the held-out items are still closed. On {context.items} validation items tuned - {best.arm} "
+        f"is {_measured(best, context)} by {context.metric}; prompts and checkpoint were chosen by these items, "
+        "so this interval is no proof."
+    )
+    return Verdict("inconclusive", sentence, f"{context.program} evaluate {context.directory}")
 
 
 def _amount(value: float, context: Context, signed: bool = False) -> str:
@@ -138,6 +150,9 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
         text += f" The tuned model is not shown to beat the simple rival without a language model ({measured})."
     if not context.prompt_arms:
         text += " Raw text has no prompt arm: the only rival was the base model."
+    if context.opened_before:
+        times = "once" if context.opened_before == 1 else f"{context.opened_before} times"
+        text += f" The items were opened {times} before; choices made in between are not covered by the interval."
     seeds = "one training seed was" if context.seeds == 1 else f"{context.seeds} training seeds were"
     return f"{text} Measured by {context.metric} on {context.items} held-out items; {seeds} run."
 

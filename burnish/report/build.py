@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -13,7 +13,7 @@ from burnish.files import read_json, read_jsonl, write_json
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.prompting import Choice
 from burnish.proof.summary import Line, Question, Summary, latest, summarise
-from burnish.proof.verdict import Context, Verdict, judge
+from burnish.proof.verdict import Context, Verdict, judge, not_judged
 from burnish.report.measured import task_from_json
 from burnish.report.schema import (
     CostPart,
@@ -52,6 +52,17 @@ class Kept:
             raise _unfinished(self.path, f'events.jsonl has no "{event}"')
         return found
 
+    @property
+    def part(self) -> Literal["held_out", "validation"]:
+        """The items that a report is about: the validation items as long as the held-out ones were left closed."""
+        effort = (self.recipe.get("proof") or {}).get("effort")
+        return "validation" if effort == "none" and self.last("held_out_opened") is None else "held_out"
+
+    @property
+    def opened(self) -> int:
+        """How often the held-out items were opened, this run included."""
+        return max((int(event.get("before", 0)) + 1 for event in self.all("held_out_opened")), default=0)
+
     def all(self, event: str) -> list[Event]:
         """Every event of a kind."""
         return [e for e in self.events if e["event"] == event]
@@ -81,6 +92,7 @@ def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
         metrics=loaded,
         best_prompt=kept.choice.best_prompt,
         scoring=kept.choice.scoring,
+        part=kept.part,
         margin=settings.get("margin"),
         seed=kept.needed("started")["seed"],
     )
@@ -134,9 +146,10 @@ def _verdict(kept: Kept, summary: Summary, question: Question) -> Verdict:
         directory=str(started["run"]),
         recipe=recipe if recipe.endswith((".yaml", ".yml")) else f"{started['run']}/recipe.yaml",
         learning_rate=rate if isinstance(rate, float) else None,
+        opened_before=max(0, kept.opened - 1),
         records=None if _is_file(kept.recipe) else kept.data["train"] + kept.data["validation"] + kept.data["held_out"],
     )
-    return judge(summary.evidence, context)
+    return (judge if kept.part == "held_out" else not_judged)(summary.evidence, context)
 
 
 def _is_file(recipe: Mapping[str, Any]) -> bool:
@@ -167,9 +180,9 @@ def _cost(kept: Kept) -> CostPart:
 
 
 def _prompt_tokens(kept: Kept) -> dict[str, float]:
-    """Mean prompt length of each arm that asks a model, over the held-out items; raw text has no prompts."""
+    """Mean prompt length of each arm that asks a model, over its items; raw text has no prompts."""
     found: dict[str, list[float]] = {}
-    for line in latest(line for line in kept.lines if line["part"] == "held_out"):
+    for line in latest(line for line in kept.lines if line["part"] == kept.part):
         arm, scoring = str(line["arm"]), line["scoring"]
         if line["prompt"] and scoring is not None and scoring == kept.choice.scoring.get(arm, scoring):
             found.setdefault(arm, []).append(float(str(line["prompt_tokens"])))
@@ -177,9 +190,8 @@ def _prompt_tokens(kept: Kept) -> dict[str, float]:
 
 
 def _data(kept: Kept) -> DataPart:
-    opened = [int(event.get("before", 0)) + 1 for event in kept.all("held_out_opened")]
     numbers = {name: kept.data[name] for name in DataPart.model_fields if name in kept.data}
-    return DataPart.model_validate(numbers | {"held_out_opened": max(opened, default=0)})
+    return DataPart.model_validate(numbers | {"held_out_opened": kept.opened})
 
 
 def _provenance(kept: Kept) -> ProvenancePart:

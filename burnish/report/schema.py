@@ -57,7 +57,7 @@ class ScoreRow(_Part):
     high: float | None
     """Upper end of its 95 % interval; null where the items cannot bound it."""
     count: Count
-    """Held-out items behind the number."""
+    """Items behind the number."""
 
 
 class DifferenceRow(_Part):
@@ -78,7 +78,7 @@ class DifferenceRow(_Part):
     p_value: float | None
     """McNemar's exact p for shares, null for other metrics; shown, it decides nothing."""
     count: Count
-    """Held-out items that both arms answered."""
+    """Items that both arms answered."""
 
 
 class TaskPart(_Part):
@@ -89,8 +89,10 @@ class TaskPart(_Part):
     metric: MetricPart
     also: tuple[str, ...]
     """Metrics that are shown beside it and decide nothing."""
+    part: Literal["held_out", "validation"]
+    """The items that the numbers are about; validation while the held-out items are closed (`proof.effort: none`)."""
     items: Count
-    """Held-out items that every arm answered."""
+    """Items that every arm answered."""
     best_prompt: str
     """The best arm without training, chosen on validation items; may be "base"."""
     scores: tuple[ScoreRow, ...]
@@ -152,7 +154,7 @@ class CostPart(_Part):
     artifact_bytes: Count
     """Size of what was trained on disk: adapter/ or model/."""
     prompt_tokens_per_request: dict[str, float]
-    """Mean tokens that each arm reads before it answers a held-out item: what a request costs."""
+    """Mean tokens that each arm reads before it answers an item: what a request costs."""
 
 
 class Layer(_Part):
@@ -194,7 +196,7 @@ class DataPart(_Part):
     windows: Count
     """Pieces into which raw documents were split; 0 for other data."""
     held_out_opened: Count
-    """How often these very held-out items have been opened on this machine, this run included. Choices made between two openings are not covered by the intervals."""  # noqa: E501
+    """How often these very held-out items have been opened on this machine, this run included; 0 while they are closed. Choices made between two openings are not covered by the intervals."""  # noqa: E501
 
 
 class ProvenancePart(_Part):

@@ -116,6 +116,7 @@ def table(report: Report) -> Table:
     """Every arm, metric and slice, with the paired difference to tuned; 80 columns are enough."""
     task, share = report.task, is_share(report.task.metric)
     title = f"{task.metric.name} ({'share in %' if share else task.metric.unit}, {task.metric.better} is better)"
+    title += " on validation items" if task.part == "validation" else ""
     shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
     for name in ("arm", "scoring"):
         shown.add_column(name)
