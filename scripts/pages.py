@@ -1,6 +1,6 @@
-"""Write what is generated from the code: schema.json, and the tables in docs/recipes.md and docs/report.md.
+"""Write what is generated: schema.json, the tables in docs/recipes.md and docs/report.md, and docs/results.md.
 
-python scripts/pages.py writes; python scripts/pages.py --check names what is stale and exits with 1.
+python -m scripts.pages writes; python -m scripts.pages --check names what is stale and exits with 1.
 """
 
 import re
@@ -20,6 +20,7 @@ from burnish.methods.method import method_names
 from burnish.pipeline.recipe import Recipe
 from burnish.registry import module_named
 from burnish.report.schema import Report, json_schema_text
+from scripts import results
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -30,6 +31,7 @@ PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or false
 def pages() -> dict[Path, str]:
     """Every generated file with the text that it should have."""
     found = {ROOT / "burnish/report/schema.json": json_schema_text()}
+    found[ROOT / "docs/results.md"] = results.page()
     tables = {"recipe": recipe_tables, "methods": method_tables, "report": report_tables}
     for name in ("recipes.md", "report.md"):
         path = ROOT / "docs" / name
@@ -178,7 +180,7 @@ def main() -> int:
     """Write, or check."""
     if "--check" in sys.argv:
         for path in stale():
-            print(f"{path.relative_to(ROOT)} is stale; run python scripts/pages.py")
+            print(f"{path.relative_to(ROOT)} is stale; run python -m scripts.pages")
         return int(bool(stale()))
     for path, text in pages().items():
         write_text(path, text)

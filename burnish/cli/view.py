@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from burnish.pipeline.events import Artifact, Asked, Began, Chosen, Note, Opened, Plan, Progress, Stage, Started
+from burnish.report.numbers import duration
 from burnish.training.events import Evaluation, Event, Sample, Step, Stopped
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -25,11 +26,6 @@ def sparkline(values: list[float], width: int = 40) -> str:
     means = [sum(values[i : i + size]) / len(values[i : i + size]) for i in range(0, len(values), size)]
     low, high = min(means), max(means)
     return "".join(SPARKS[round((v - low) / (high - low or 1) * (len(SPARKS) - 1))] for v in means)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `45 s` or `3:05 min`."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
 
 
 def one_line(text: str, width: int) -> str:
@@ -178,4 +174,4 @@ def view_for(console: Console) -> View:
     return Screen(console) if console.is_terminal and sys.stdout.isatty() else Lines(console)
 
 
-__all__ = ["Lines", "Screen", "View", "duration", "one_line", "sparkline", "view_for"]
+__all__ = ["Lines", "Screen", "View", "one_line", "sparkline", "view_for"]

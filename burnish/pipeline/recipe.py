@@ -136,11 +136,7 @@ def _expanded(value: Any, where: str) -> Any:
     def put(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if not found:
-            hint = (
-                " (the folder with burnish's public test data, see docs/recipes.md)"
-                if match[1] == "BURNISH_DATA"
-                else ""
-            )
+            hint = " (README.md beside the recipe tells where its data come from)" if match[1] == "BURNISH_DATA" else ""
             raise RecipeError(f"{where}: ${{{match[1]}}} is not set; set it to a folder{hint} or write the path out")
         return found
 

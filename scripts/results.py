@@ -1,0 +1,100 @@
+"""Measured runs: bench/results/NAME.json is a run's report as it came out, docs/results.md is written from these files.
+
+python -m scripts.results RUN NAME keeps the report of a finished run; python -m scripts.pages writes the page.
+"""
+
+import sys
+from pathlib import Path
+
+from burnish.files import read_json, write_json
+from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, primary, slices
+from burnish.report.schema import DifferenceRow, Report, ScoreRow
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "bench" / "results"
+HEAD = """# Measured runs
+
+Each table is the report of one run, as it came out: one training seed, held-out items opened after everything was
+frozen. `python -m scripts.results RUN NAME` keeps a run's report in `bench/results/`, and this page is generated from
+these files. "tuned -" is the paired difference on the same items, positive where the tuned model is better, with its
+95 % interval; \\* marks the best prompt, chosen on validation items. Minutes are those of the machine that is named.
+"""
+
+
+def keep(run: Path, name: str) -> Path:
+    """Copy a run's report under a name; it must be a report on held-out items."""
+    report = Report.model_validate(read_json(run / "report.json"))
+    if report.task.part != "held_out" or report.provenance.finished is None:
+        sys.exit(f"{run}: its held-out items are not measured to the end")
+    path = KEPT / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, report.to_json())
+    return path
+
+
+def page() -> str:
+    """The text of docs/results.md."""
+    parts = [HEAD]
+    for path in sorted(KEPT.glob("*.json")):
+        parts.append(_section(path.stem, Report.model_validate(read_json(path))))
+    return "\n".join(parts)
+
+
+def _section(name: str, report: Report) -> str:
+    task, cost, data, made = report.task, report.cost, report.data, report.provenance
+    share = is_share(task.metric)
+    differences = {(row.b, row.slice): row for row in task.differences}
+    lines = [f"## {name}", "", f"`{made.recipe}`: **{report.verdict.kind}**. {report.verdict.sentence}", ""]
+    lines += ["| arm | read by | value | 95 % | n | tuned - | 95 % |", "|---|---|--:|--:|--:|--:|--:|"]
+    for row in primary(task):
+        mark = " \\*" if row.arm == task.best_prompt else ""
+        lines.append(_row(f"{row.arm}{mark}", row, differences.get((row.arm, "all")), share))
+    for part in slices(task):
+        for row in primary(task, part):
+            if row.arm in ("tuned", task.best_prompt):
+                lines.append(_row(f"{part}: {row.arm}", row, differences.get((row.arm, part)), share))
+    for row in task.scores:
+        if row.metric != task.metric.name and row.slice == "all":
+            lines.append(_row(f"{row.metric}: {row.arm}", row, None, False))
+    stages = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in cost.stage_seconds.items())
+    dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count) or "none"
+    parts = f"{data.train:,} train, {data.validation:,} validation, {data.held_out:,} held out"
+    times = "once" if data.held_out_opened == 1 else f"{data.held_out_opened} times"
+    minutes = f"{duration(sum(cost.stage_seconds.values()))} ({stages})"
+    where = f"{made.cpu}, {made.threads} threads, {made.device}, {made.dtype}"
+    disk = f"{memory(cost.artifact_bytes)} on disk{_moved(report)}"
+    trained = f"{cost.trainable_parameters:,} of {cost.total_parameters:,} parameters"
+    lines += [
+        "",
+        f"- {parts} of {data.given:,} given; dropped: {dropped}; unused {data.unused:,}; held-out opened {times}.",
+        f"- {where}: {minutes}; at most {memory(cost.peak_memory_bytes)}.",
+        f"- {trained} trained on {cost.trained_tokens:,} tokens; {disk}.",
+        f"- burnish {made.burnish}, torch {made.torch}, seed {made.seed}, {made.started}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _moved(report: Report) -> str:
+    return (
+        ""
+        if report.weights is None
+        else f"; weights moved by {100 * report.weights.relative_change:.2g} % of their length"
+    )
+
+
+def _row(name: str, row: ScoreRow, difference: DifferenceRow | None, share: bool) -> str:
+    cells = [name, row.scoring or "", amount(row.value, share), ends(row.low, row.high, share), counted(row, share)]
+    if difference is None:
+        cells += ["", ""]
+    else:
+        unit, digits = (100, 1) if share else (1, 3)
+        low, high = ("?" if end is None else f"{unit * end:+.{digits}f}" for end in (difference.low, difference.high))
+        cells += [f"{unit * difference.value:+.{digits}f}", f"{low} to {high}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    print(f"wrote {keep(Path(sys.argv[1]), sys.argv[2])}")
