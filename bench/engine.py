@@ -1,7 +1,7 @@
-"""How fast one update is, and what it takes: python -m bench.engine RECIPE|DATA [--records 64] [--passes 3] [a.b=c ...].
+"""How fast one update is, and what it takes: python -m bench.engine RECIPE [--records 64] [a.b=c ...].
 
-The records are one update by the recipe's method (LoRA r 16 on all linears by default). Each pass prints the records' own tokens
-a second, padding left out, and the most memory that the process held. Run nothing beside it; compare ratios within one sitting.
+The records are one update by the recipe's method (LoRA r 16 on all linears by default). Each pass prints the records'
+own tokens a second, padding left out, and the most memory that the process held. Run nothing beside it.
 """
 
 import argparse

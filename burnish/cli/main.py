@@ -81,10 +81,11 @@ def resume(directory: Run, recipe: NamedRecipe = None) -> None:
 def init(data: Annotated[Path, typer.Argument(metavar="DATA")], out: Out = None, replace: Replace = False) -> None:
     """Guess format, fields, task and instruction; write a recipe.yaml beside the data; show the check page."""
     from burnish.cli.show import show_check
-    from burnish.pipeline.start import loaded_from, write_recipe
+    from burnish.pipeline.start import loaded_from, recipe_path, write_recipe
 
-    path = write_recipe(data, out, replace)
-    show_check(loaded_from(str(path), []))
+    path = recipe_path(data, out, replace)
+    show_check(loaded_from(str(data), []))
+    write_recipe(data, path)
     typer.echo(f"\nwrote {path}; read it, change what you like, then: {typed_command()} run {path}")
 
 

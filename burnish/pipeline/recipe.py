@@ -85,7 +85,7 @@ def recipe_from(value: Mapping[str, Any], folder: Path, where: str, changes: Seq
     try:
         return Recipe.model_validate(_merged(tree, given))
     except ValidationError as error:
-        raise RecipeError(listed([f"{where}: {_problem(dict(item))}" for item in error.errors()])) from error
+        raise RecipeError(listed([f"{where}: {text}" for text in _problems(error)])) from error
 
 
 def resolved_yaml(recipe: Recipe, comment: str) -> str:
@@ -176,8 +176,17 @@ def _options(annotation: Any) -> tuple[Any, ...]:
     return typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
 
 
-def _problem(item: Mapping[str, Any]) -> str:
-    """One pydantic error as a sentence in our words."""
+def _problems(error: ValidationError) -> list[str]:
+    """A sentence for each field; a field that may be of several types has one error for each of them."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in error.errors():
+        place, problem, value = _problem(dict(item))
+        found.setdefault((place, value), []).append(problem)
+    return [f"{place}: {', or '.join(dict.fromkeys(each))}{value}" for (place, value), each in found.items()]
+
+
+def _problem(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    """One pydantic error in our words: the field, what is wrong, and what was found."""
     location = [part for part in item["loc"] if isinstance(part, int) or re.fullmatch(r"[A-Za-z_]\w*", str(part))]
     location = [part for part in location if part not in ("int", "float", "str", "function")]
     where = ".".join(str(part) for part in location)
@@ -185,8 +194,8 @@ def _problem(item: Mapping[str, Any]) -> str:
         known = _fields_at(location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f'Did you mean "{near[0]}"?' if near else f"Known here: {', '.join(known)}."
-        return f"{where}: unknown field. {hint}"
+        return where, f"unknown field. {hint}", ""
     if item["type"] == "missing":
-        return f"{where}: is missing; every recipe names it"
+        return where, "is missing; every recipe names it", ""
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}; found {item['input']!r}"
+    return where, f"{message[:1].lower()}{message[1:]}", f"; found {item['input']!r}"

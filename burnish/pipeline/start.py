@@ -91,8 +91,8 @@ def loaded_from(target: str, changes: Sequence[str]) -> Loaded:
     return Loaded(recipe_from(yaml.safe_load(text), path.parent, path.name, changes), path.stem, None)
 
 
-def write_recipe(data: Path, out: Path | None, replace: bool) -> Path:
-    """Write the guessed recipe beside the data (or to `out`); an existing one is refused."""
+def recipe_path(data: Path, out: Path | None, replace: bool) -> Path:
+    """Where a recipe for the data is written: beside it, or `out`; an existing one is refused."""
     path = out or data.expanduser().parent / "recipe.yaml"
     if path.is_dir():
         path = path / "recipe.yaml"
@@ -100,11 +100,15 @@ def write_recipe(data: Path, out: Path | None, replace: bool) -> Path:
         raise RecipeError(f"{path}: exists already; use --replace, or --out another.yaml")
     if not path.parent.is_dir():
         raise RecipeError(f"{path}: the folder {path.parent} does not exist")
+    return path
+
+
+def write_recipe(data: Path, path: Path) -> None:
+    """Write the guessed recipe with comments; `burnish run DATA` runs the same one."""
     found = guess(data.expanduser())
     source, folder = data.expanduser().resolve(), path.parent.resolve()
     written = str(source.relative_to(folder)) if source.is_relative_to(folder) else str(source)
     write_text(path, recipe_yaml(found, written, DEFAULT_MODEL))
-    return path
 
 
 def prepare(loaded: Loaded, say: Callable[[str], None] = lambda _: None) -> Prepared:

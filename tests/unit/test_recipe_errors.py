@@ -1,0 +1,33 @@
+"""What a person is told about a recipe that is wrong, and what is left behind."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from burnish.cli.main import main
+from burnish.errors import RecipeError
+from burnish.pipeline.recipe import recipe_from
+
+
+def test_a_field_of_two_types_has_one_line(tmp_path: Path) -> None:
+    value = {"model": "m", "data": {"train": "a.csv"}, "training": {"epochs": "lots", "rank": 3}}
+    with pytest.raises(RecipeError) as caught:
+        recipe_from(value, tmp_path, "r.yaml")
+    first, second = sorted(str(caught.value).splitlines())
+    assert first.startswith("r.yaml: training.epochs: input should be a valid integer")
+    assert first.endswith(", or input should be 'auto'; found 'lots'")
+    assert second.startswith("r.yaml: training.rank: unknown field.")
+
+
+def test_a_refused_init_leaves_no_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "empty.jsonl"
+    data.write_text('{"prompt": "a", "completion": ""}\n' * 40, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["burnish", "init", str(data)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "no record is left to train on (40 empty)" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.jsonl"]
