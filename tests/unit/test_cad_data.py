@@ -170,7 +170,7 @@ def test_the_recipe_names_the_files_and_the_rates_of_the_plan(data: dict[str, li
     for part in PARTS:
         assert RECIPE["data"][part] == f"{part}.jsonl"
     assert RECIPE["task"]["metric"] == {"path": "metric.py"}
-    assert RECIPE["training"] == {"learning_rate": 1e-3, "batch_size": 4, "epochs": 1, "evaluate_every": 34}
+    assert RECIPE["training"] == {"learning_rate": 2e-3, "batch_size": 2, "epochs": 1, "evaluate_every": 68}
     assert data["validation"][0]["family"] == "plate"
 
 
