@@ -6,7 +6,7 @@ argument through the model's own forward.
 """
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
@@ -22,6 +22,7 @@ NAME = "burnish"
 HARMLESS = frozenset(
     {"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"}
 )
+BLOCK = 256  # queries of a long prompt at a time
 EXPLICIT_UP_TO = 1024  # longer documents go through scaled_dot_product_attention, which never holds all scores at once
 
 
@@ -54,6 +55,21 @@ class CacheLayout:
     keys: Int[Tensor, "rows keys"]
     query_segments: Int[Tensor, "rows time"] | None = None
     key_segments: Int[Tensor, "rows keys"] | None = None
+    masks: dict[tuple[int | None, torch.dtype], Tensor] = field(default_factory=dict)  # every layer asks for the same
+
+    def mask(self, window: int | None, dtype: torch.dtype) -> Float[Tensor, "rows time keys"]:
+        """What is added to the scores: 0 where a query sees a key, else the lowest number."""
+        if (window, dtype) not in self.masks:
+            distance = self.queries[:, :, None] - self.keys[:, None]
+            seen: Bool[Tensor, "rows time keys"] = (distance >= 0) & (self.keys[:, None] >= 0)
+            if window is not None:
+                seen = seen & (distance < window)
+            if self.query_segments is not None and self.key_segments is not None:
+                own = self.key_segments[:, None] == self.query_segments[:, :, None]
+                seen = seen & (own | (self.key_segments[:, None] < 0))
+            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+            self.masks[window, dtype] = mask.masked_fill_(~seen, torch.finfo(dtype).min)
+        return self.masks[window, dtype]
 
 
 def bucket(length: int) -> int:
@@ -154,20 +170,23 @@ def _attend_cached(
     rows, heads, time, head = query.shape
     kv_heads, keys = key.shape[1:3]
     repeat = heads // kv_heads
-    distance = layout.queries[:, :, None] - layout.keys[:, None]
-    seen: Bool[Tensor, "rows time keys"] = (distance >= 0) & (layout.keys[:, None] >= 0)
-    if window is not None:
-        seen = seen & (distance < window)
-    if layout.query_segments is not None and layout.key_segments is not None:
-        shared = layout.key_segments[:, None] < 0
-        seen = seen & (shared | (layout.key_segments[:, None] == layout.query_segments[:, :, None]))
-    mask = torch.zeros(seen.shape, dtype=query.dtype, device=query.device)
-    mask = mask.masked_fill(~seen, torch.finfo(query.dtype).min)
+    mask = layout.mask(window, query.dtype)
     if time * keys > 1 << 14:
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask[:, None], scale=scaling, enable_gqa=repeat > 1
-        )
-        return mixed.transpose(1, 2)
+        parts = []
+        for start in range(0, time, BLOCK):  # what was appended after a block's queries is never seen by them
+            end = min(start + BLOCK, time)
+            until = keys - time + end
+            parts.append(
+                F.scaled_dot_product_attention(
+                    query[:, :, start:end],
+                    key[:, :, :until],
+                    value[:, :, :until],
+                    attn_mask=mask[:, None, start:end, :until],
+                    scale=scaling,
+                    enable_gqa=repeat > 1,
+                )
+            )
+        return torch.cat(parts, 2).transpose(1, 2)
     q = query.reshape(rows, kv_heads, repeat * time, head)
     scores = (q @ key.transpose(2, 3)).mul_(scaling).view(rows, kv_heads, repeat, time, keys)
     weights = torch.softmax(scores + mask[:, None, None], -1).view(rows, kv_heads, repeat * time, keys)

@@ -21,7 +21,7 @@ from burnish.methods.method import Method, method_fields, method_from
 from burnish.models.load import Base, load_base, resolve
 from burnish.models.parameters import count_parameters
 from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, recipe_from
-from burnish.proof.automatic import Task, answer_limit, decide
+from burnish.proof.automatic import Task, answer_limit, decide, tried_metric
 from burnish.version import VERSION
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -118,6 +118,9 @@ def prepare(loaded: Loaded, say: Callable[[str], None] = lambda _: None) -> Prep
     resolve(recipe.model)
     dataset = load(recipe.data, task_kind=recipe.task.kind)
     task = decide(dataset.train, recipe.task, dataset.kind, dataset.labels)
+    doubt = tried_metric(task, dataset.train)
+    if doubt is not None:
+        say(doubt)
     base = load_base(recipe.model, dtype=recipe.training.dtype, device=recipe.training.device, say=say)
     return with_base(loaded, base, dataset, task, method)
 

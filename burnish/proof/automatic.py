@@ -8,14 +8,15 @@ from pathlib import Path
 
 from burnish.errors import RecipeError
 from burnish.proof.answers import normalised
-from burnish.proof.metric import LoadedMetric, load, load_path
+from burnish.proof.metric import BUILT_IN, LoadedMetric, load, load_path
 from burnish.proof.settings import MetricChoice, TaskSettings
-from burnish.types import Example, TaskKind
+from burnish.types import Example, Observation, TaskKind
 
 MOST_LABELS = 100
 LEAST_REPEATS = 5  # answers a label, on average
 SHORT_WORDS = 12
 SHORT_SHARE = 0.95
+TRIED = 20  # expected answers that a user's metric is tried on
 LABEL_METRICS = ("label_accuracy", "macro_f1")
 
 
@@ -92,6 +93,24 @@ def automatic_free(answers: Sequence[str]) -> tuple[str, str]:
     if short >= SHORT_SHARE * len(answers):
         return "exact_normalised", f"{short} of {len(answers)} training answers have at most {SHORT_WORDS} words"
     return "reference_loglik", "long free text"
+
+
+def tried_metric(task: Task, train: Sequence[Example]) -> str | None:
+    """Score some expected answers by a user's own metric, so that its faults show before anything is measured.
+
+    Returns a sentence where a share metric calls expected answers wrong; raises RecipeError where the metric fails.
+    """
+    metric, tried = task.metrics[0], train[:TRIED]
+    if metric.source == BUILT_IN or metric.reads != "answer":
+        return None
+    scores = [(example.id, metric.score(Observation(example.answer), example).value) for example in tried]
+    wrong = [name for name, value in scores if value != max(0, metric.sign)]
+    if not metric.is_share or not wrong:
+        return None
+    return (
+        f'the metric "{metric.name}" calls the expected answer itself wrong in {len(wrong)} of the first {len(tried)} '
+        f"training examples ({', '.join(wrong[:3])})"
+    )
 
 
 def answer_limit(training_answers: Sequence[int], setting: int | str) -> int:

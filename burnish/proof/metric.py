@@ -25,6 +25,7 @@ from burnish.proof import metrics as built_in
 from burnish.registry import did_you_mean, module_named, names_in
 from burnish.types import Example, ItemScore, Observation
 
+BUILT_IN = "built in"
 Aggregate = Callable[[Sequence[ItemScore]], float]
 
 
@@ -63,14 +64,14 @@ class LoadedMetric:
     span: float | None = None
     also: tuple[str, ...] = ()
     closer: bool = False
-    source: str = ""  # "built in", or the file
+    source: str = ""  # BUILT_IN, or the file
 
     def score(self, observation: Observation, example: Example) -> ItemScore:
         """One item's score; raises RecipeError where a user's metric fails or gives no number."""
         try:
             score = self.metric.score(observation, example, self.options)
         except Exception as error:
-            if self.source == "built in":
+            if self.source == BUILT_IN:
                 raise
             what = f"{type(error).__name__}: {error}"
             raise RecipeError(f"{self.source}: metric {self.name!r} failed on {example.id}: {what}") from error
@@ -110,7 +111,7 @@ def load(name: str, options: Mapping[str, object] | None = None) -> LoadedMetric
             f'task.metric: unknown metric "{name}".{did_you_mean(name, names_in(built_in.__name__))} Known: {known}; '
             "or give {path: metric.py}"
         )
-    return _checked(cast("Metric", module.metric), options or {}, "built in")
+    return _checked(cast("Metric", module.metric), options or {}, BUILT_IN)
 
 
 def load_path(path: Path, options: Mapping[str, object] | None = None) -> LoadedMetric:

@@ -9,10 +9,9 @@ from typing import Any, cast
 
 from burnish.errors import RunError
 from burnish.proof.automatic import Task
-from burnish.proof.metric import LoadedMetric, Metric, load
+from burnish.proof.metric import BUILT_IN, LoadedMetric, Metric, load
 from burnish.types import ItemScore, TaskKind
 
-BUILT_IN = "built in"
 PLAIN = ("name", "unit", "better", "is_share", "margin", "reads", "span", "closer")
 
 
