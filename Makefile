@@ -19,7 +19,7 @@ quick: .venv/.installed-test
 
 # an install with the test tools is also one without, so it sets both stamps
 .venv/.installed: pyproject.toml constraints.txt
-	scripts/install .
+	scripts/install '.[cad]'
 	@touch $@
 
 .venv/.installed-test: pyproject.toml constraints.txt

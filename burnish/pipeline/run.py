@@ -24,6 +24,7 @@ from burnish.pipeline.tuned import recipe_of
 from burnish.proof.prompting import candidates
 from burnish.report.build import write
 from burnish.report.measured import task_as_json
+from burnish.report.pictures import write_pictures
 from burnish.report.schema import Report
 from burnish.training.events import Event
 from burnish.version import VERSION
@@ -187,12 +188,21 @@ def _stages(session: Session) -> Iterator[Event]:
     yield from choose_scoring(session)
     closed = session.prepared.recipe.proof.effort == "none" and not session.evaluate
     yield from measure_closed(session) if closed else measure_held_out(session)
+    yield from _pictures(session)
     now = datetime.now(UTC)
     seconds = round((now - session.began).total_seconds(), 3)
     end = Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path))
     session.run.tell([end.as_json()])  # first, since the report tells when it ended
     report = write(session.run.path, session.prepared.task.metrics)
     yield replace(end, report=report.to_json())
+
+
+def _pictures(session: Session) -> Iterator[Event]:
+    """Answers as the metric draws them, kept so that the report needs no Python of the user."""
+    picture = session.prepared.task.metrics[0].picture
+    if picture is not None:
+        failed = write_pictures(session.run.path, picture)
+        yield from (Note(f"no picture: {why}") for why in failed)
 
 
 def run(

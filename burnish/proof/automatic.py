@@ -52,8 +52,8 @@ def decide(train: Sequence[Example], settings: TaskSettings, kind: TaskKind, lab
     kind = _fitting(kind, first, settings)
     needs_labels = kind == "classify" or "labels" in first.options
     found = tuple(labels) if labels else _label_set(train) if needs_labels else ()
-    others = [load(other) for other in first.also if other != first.name]
-    return Task(kind, tuple(_with_labels(metric, found) for metric in (first, *others)), found, reason)
+    metrics = tuple(_with_labels(metric, found) for metric in (first, *first.others()))
+    return Task(kind, metrics, found, reason)
 
 
 def _fitting(kind: TaskKind, metric: LoadedMetric, settings: TaskSettings) -> TaskKind:

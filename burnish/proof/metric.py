@@ -8,10 +8,14 @@ A user's file `metric.py` has an attribute `metric`, an object with
     score(observation, example, options) -> a number, or ItemScore(value, detail)
 
 and, where it wants them, `aggregate(item_scores) -> float` (else the mean), `options` (a dict of defaults, which the
-recipe's override), `span` (the largest possible difference), `also` (names of metrics to show beside it), `closer`
-(True: it measures nearness to the user's answers, so the verdict never says "better").
+recipe's override), `span` (the largest possible difference), `also` (metrics to show beside it: names of built-in ones,
+or objects like this one), `closer` (True: it measures nearness to the user's answers, so the verdict never says
+"better"), `picture(text) -> str | None` (an answer as a small SVG picture, for the report).
+
+Files beside it are imported with a dot: `from .shapes import area`.
 """
 
+import hashlib
 import importlib.util
 import math
 import sys
@@ -62,9 +66,10 @@ class LoadedMetric:
     options: Mapping[str, object] = field(default_factory=dict)
     own_aggregate: Aggregate | None = None  # None: the mean
     span: float | None = None
-    also: tuple[str, ...] = ()
+    also: tuple[str | Metric, ...] = ()
     closer: bool = False
     source: str = ""  # BUILT_IN, or the file
+    picture: Callable[[str], str | None] | None = None
 
     def score(self, observation: Observation, example: Example) -> ItemScore:
         """One item's score; raises RecipeError where a user's metric fails or gives no number."""
@@ -96,6 +101,12 @@ class LoadedMetric:
         """The number of all items together."""
         return mean(scores) if self.own_aggregate is None else float(self.own_aggregate(scores))
 
+    def others(self) -> list["LoadedMetric"]:
+        """The metrics that are shown beside it."""
+        names = [other for other in self.also if isinstance(other, str) and other != self.name]
+        own = [other for other in self.also if not isinstance(other, str)]
+        return [*map(load, names), *(_checked(other, {}, self.source) for other in own)]
+
     @property
     def sign(self) -> int:
         """+1 where higher is better, -1 where lower is: a difference times this is positive for the better arm."""
@@ -118,14 +129,20 @@ def load_path(path: Path, options: Mapping[str, object] | None = None) -> Loaded
     """The attribute `metric` of a user's own Python file; every fault of the file in one error."""
     if not path.is_file():
         raise RecipeError(f"task.metric: {path}: no such file; expected a Python file with an attribute `metric`")
-    name = f"burnish_user_metric_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    # its folder is a package of its own, so that two recipes may have neighbours of one name
+    name = f"burnish_user_metric_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    for neighbour in [module for module in sys.modules if module.startswith(f"{name}.")]:
+        del sys.modules[neighbour]
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.resolve().parent)])
     if spec is None or spec.loader is None:
         raise RecipeError(f"task.metric: {path}: not a Python file (its name must end in .py)")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        what = f"needs the Python module {error.name!r}, which is not installed"
+        raise RecipeError(f"task.metric: {path} {what}; install it: {sys.executable} -m pip install {error.name}") from error
     except (Exception, SystemExit) as error:
         raise RecipeError(f"task.metric: {path} cannot be loaded: {type(error).__name__}: {error}") from error
     metric = getattr(module, "metric", None)
@@ -155,6 +172,9 @@ def _checked(metric: Metric, options: Mapping[str, object], source: str) -> Load
     aggregate = getattr(metric, "aggregate", None)
     if aggregate is not None and not callable(aggregate):
         problems.append(f"metric.aggregate is {aggregate!r}; expected a function of a list of item scores")
+    picture = getattr(metric, "picture", None)
+    if picture is not None and not callable(picture):
+        problems.append(f"metric.picture is {picture!r}; expected a function of a text that gives an SVG or None")
     defaults = getattr(metric, "options", {})
     if not isinstance(defaults, Mapping):
         problems.append(f"metric.options is {defaults!r}; expected a dict of defaults")
@@ -179,4 +199,5 @@ def _checked(metric: Metric, options: Mapping[str, object], source: str) -> Load
         also=tuple(getattr(metric, "also", ())),
         closer=bool(getattr(metric, "closer", False)),
         source=source,
+        picture=picture,
     )

@@ -20,7 +20,7 @@ def task_as_json(task: Task) -> dict[str, object]:
     metrics = [
         {name: getattr(metric, name) for name in PLAIN}
         | {
-            "also": list(metric.also),
+            "also": [other if isinstance(other, str) else other.name for other in metric.also],
             "source": BUILT_IN if metric.source == BUILT_IN else "user",
             "aggregates": metric.own_aggregate is not None,
         }

@@ -42,7 +42,7 @@ def arms_svg(report: Report) -> str:
     drawn, y = [], top + 30
     for name, rows in filter(_has_rows, groups):
         if name:
-            drawn.append(_text(24, y + 18, f"{name} ({rows[0].score.count} items)", size=13, weight=600))
+            drawn.append(label(24, y + 18, f"{name} ({rows[0].score.count} items)", size=13, weight=600))
             y += 32
         for row in rows:
             drawn += _dot(row, y, scale, share)
@@ -53,11 +53,11 @@ def arms_svg(report: Report) -> str:
     height = bottom + 58 + 18 * len(notes)
     parts = [
         _head(height, report),
-        *(_text(24, 42 + 25 * i, line, size=18, weight=600) for i, line in enumerate(title)),
-        *(_text(24, 42 + 25 * len(title) + 20 * i, line, colour=FAINT) for i, line in enumerate(more)),
+        *(label(24, 42 + 25 * i, line, size=18, weight=600) for i, line in enumerate(title)),
+        *(label(24, 42 + 25 * len(title) + 20 * i, line, colour=FAINT) for i, line in enumerate(more)),
         *_axis(scale, share, top + 16, bottom, task),
         *drawn,
-        *(_text(24, bottom + 62 + 18 * i, line, size=12.5, colour=FAINT) for i, line in enumerate(notes)),
+        *(label(24, bottom + 62 + 18 * i, line, size=12.5, colour=FAINT) for i, line in enumerate(notes)),
         "</g></svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -68,16 +68,16 @@ def _has_rows(group: tuple[str, list[_Row]]) -> bool:
 
 
 def _arms(task: TaskPart) -> list[_Row]:
-    return [_Row(row, _name(row.arm), _colour(row.arm, task)) for row in primary(task)]
+    return [_Row(row, arm_name(row.arm), _colour(row.arm, task)) for row in primary(task)]
 
 
 def _slice(task: TaskPart, name: str) -> list[_Row]:
     wanted = (task.best_prompt, "tuned")
     rows = [row for row in primary(task, name) if row.arm in wanted]
-    return [_Row(row, _name(row.arm), _colour(row.arm, task), small=True) for row in rows]
+    return [_Row(row, arm_name(row.arm), _colour(row.arm, task), small=True) for row in rows]
 
 
-def _name(arm: str) -> str:
+def arm_name(arm: str) -> str:
     """An arm in words."""
     kind, _, count = arm.rpartition("_")
     words = {"base": "base model", "tuned": "fine-tuned", "simple": "no language model"}
@@ -103,9 +103,10 @@ def _head(height: int, report: Report) -> str:
     )
 
 
-def _text(
+def label(
     x: float, y: float, text: str, *, size: float = 14, weight: int = 400, colour: str = INK, anchor: str = "start"
 ) -> str:
+    """One line of text."""
     look = f'font-size="{size:g}" font-weight="{weight}" fill="{colour}" text-anchor="{anchor}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(text)}</text>'
 
@@ -123,13 +124,13 @@ def _dot(row: _Row, y: float, scale: tuple[float, float], share: bool) -> list[s
     thick, radius, size = (4, 5, 13) if row.small else (6, 8, 14.5)
     strong = 400 if row.colour == OTHER or row.small else 600
     return [
-        _text(LEFT - 16, middle + 5, row.name, size=size, weight=strong, colour=row.colour, anchor="end"),
+        label(LEFT - 16, middle + 5, row.name, size=size, weight=strong, colour=row.colour, anchor="end"),
         f'<line x1="{_x(low, scale):.1f}" y1="{middle:.1f}" x2="{_x(high, scale):.1f}" y2="{middle:.1f}" '
         f'stroke="{row.colour}" stroke-opacity="0.4" stroke-width="{thick}" stroke-linecap="round"/>',
         f'<circle cx="{_x(score.value, scale):.1f}" cy="{middle:.1f}" r="{radius}" fill="{row.colour}" '
         f'stroke="{PAPER}" stroke-width="1.5"/>',
-        _text(RIGHT + 82, middle + 5, amount(score.value, share), size=size, weight=600, anchor="end"),
-        _text(RIGHT + 98, middle + 5, counted(score, share), size=size, colour=FAINT),
+        label(RIGHT + 82, middle + 5, amount(score.value, share), size=size, weight=600, anchor="end"),
+        label(RIGHT + 98, middle + 5, counted(score, share), size=size, colour=FAINT),
     ]
 
 
@@ -138,10 +139,10 @@ def _axis(scale: tuple[float, float], share: bool, top: float, bottom: float, ta
     for value in _ticks(scale):
         x = _x(value, scale)
         found.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" stroke="{LINE}"/>')
-        label = f"{100 * value:.0f} %" if share else f"{value:.4g}"
-        found.append(_text(x, bottom + 18, label, size=12, colour=FAINT, anchor="middle"))
+        said = f"{100 * value:.0f} %" if share else f"{value:.4g}"
+        found.append(label(x, bottom + 18, said, size=12, colour=FAINT, anchor="middle"))
     meaning = "share of items that are right" if share else f"{task.metric.unit}, {task.metric.better} is better"
-    found.append(_text((LEFT + RIGHT) / 2, bottom + 36, meaning, size=12.5, colour=FAINT, anchor="middle"))
+    found.append(label((LEFT + RIGHT) / 2, bottom + 36, meaning, size=12.5, colour=FAINT, anchor="middle"))
     return found
 
 

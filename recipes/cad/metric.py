@@ -1,105 +1,68 @@
-"""`program_equal`: is the answer the reference program, but for white space, number spelling and variable order?
+"""`solid_equal`: does the answer draw the part that was asked for? The solids are compared, not the texts.
 
-Text equality after normalising, no geometry: a right part written differently scores 0. Normalised are
-- white space and comments between words;
-- the spelling of numbers: `5`, `5.0`, `05`, `.5e1` are one number;
-- the order of assignments outside all brackets. OpenSCAD reads all assignments of a scope before its shapes, so their
-  order says nothing unless a name is assigned twice or a value mentions a variable: then they keep their order.
-Renamed variables, another order of shapes and equal values of expressions (`w/2` and `30`) are not equal.
+Right is an answer whose solid differs from the reference's in at most a millionth of their joint volume and has as many
+through holes (`geometry.py`). Shown beside it: the share of valid programs, of OpenSCAD that is not read here, the mean
+overlap of the solids, and the share of answers that are the reference program word for word.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from burnish.types import Example, ItemScore, Observation
 
-LONGEST = 20_000  # characters; no program of this task has 400, and the time to read one stays bounded
-
-# Each alternative is tried once at a place and never steps back over what it took: reading is linear in the text.
-_WORDS = re.compile(
-    r"(?P<blank>\s+|//[^\n]*|/\*(?:.*?\*/|.*))"
-    r"|(?P<number>(?P<whole>\d+)(?:\.(?P<part>\d*))?(?:[eE](?P<power>[+-]?\d{1,4})(?!\d))?"
-    r"|\.(?P<only>\d+)(?:[eE](?P<small>[+-]?\d{1,4})(?!\d))?)"
-    r'|(?P<word>[$A-Za-z_]\w*|"(?:[^"\\]|\\.)*"?|[<>=!]=|&&|\|\||.)',
-    re.ASCII | re.DOTALL,
-)
-_OPEN = {"(": ")", "[": "]", "{": "}"}
-
-Statement = tuple[str, ...]
+from .geometry import Comparison, compare, solid
+from .openscad.words import ProgramFault
+from .picture import svg
+from .program_text import same_text
 
 
-def words(program: str) -> list[str]:
-    """The program's words without white space and comments, each number in one spelling."""
-    found = []
-    for match in _WORDS.finditer(program):
-        if match["number"] is not None:
-            found.append(_one_spelling(match))
-        elif match["word"] is not None:
-            found.append(match["word"])
-    return found
-
-
-def _one_spelling(match: re.Match[str]) -> str:
-    """`<digits>e<power of ten>` without outer zeros."""
-    part = match["only"] or match["part"] or ""
-    power = int(match["power"] or match["small"] or 0) - len(part)
-    digits = ((match["whole"] or "") + part).lstrip("0")
-    short = digits.rstrip("0")
-    return f"{short}e{power + len(digits) - len(short)}" if short else "0e0"
-
-
-def statements(found: list[str]) -> list[Statement] | None:
-    """Split after each `;` and `}` outside all brackets; None where brackets do not match. Empty statements go."""
-    parts: list[Statement] = []
-    current: list[str] = []
-    closers: list[str] = []
-    for word in found:
-        current.append(word)
-        if word in _OPEN:
-            closers.append(_OPEN[word])
-        elif word in _OPEN.values() and (not closers or closers.pop() != word):
-            return None
-        if not closers and word in (";", "}"):
-            if current != [";"]:
-                parts.append(tuple(current))
-            current = []
-    if closers:
-        return None
-    if current:
-        parts.append(tuple(current))
-    return parts
-
-
-def normalised(program: str) -> tuple[Statement, ...]:
-    """What is compared: assignments first, sorted where their order says nothing, then the shapes as written."""
-    found = words(program)
-    parts = statements(found)
-    if parts is None:
-        return (tuple(found),)
-    assignments = [part for part in parts if _is_assignment(part)]
-    shapes = [part for part in parts if not _is_assignment(part)]
-    names = {part[0] for part in assignments}
-    if len(names) == len(assignments) and not any(names & set(part[2:]) for part in assignments):
-        assignments.sort()
-    return (*assignments, *shapes)
-
-
-def _is_assignment(part: Statement) -> bool:
-    return len(part) > 3 and part[1] == "=" and part[-1] == ";" and (part[0][0] in "$_" or part[0][0].isalpha())
+def compared(observation: Observation, example: Example) -> Comparison:
+    """The answer's solid beside the reference's."""
+    return compare(observation.answer or "", example.answer)
 
 
 @dataclass(frozen=True, slots=True)
-class ProgramEqual:
-    """The share of answers that are the reference program."""
+class Shown:
+    """A number beside `solid_equal`: one value of the comparison."""
 
-    name: str = "program_equal"
+    name: str
+    unit: str
+    value: Literal["valid", "unsupported", "iou", "text_equal"]
+    better: Literal["higher", "lower"] = "higher"
+    is_share: bool = True
+    margin: float = 0.05
+    reads: Literal["answer", "reference"] = "answer"
+
+    def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> float:  # noqa: ARG002
+        """One item's value; takes no options."""
+        return float(str(detail(observation, example)[self.value]))
+
+
+def detail(observation: Observation, example: Example) -> dict[str, object]:
+    """What samples.jsonl keeps of an item: valid, unsupported, iou, text_equal as 0 to 1, and the fault in words."""
+    found = asdict(compared(observation, example))
+    values = {name: float(found[name]) for name in ("valid", "unsupported", "iou")}
+    text_equal = float(same_text(observation.answer or "", example.answer))
+    return {**values, "text_equal": text_equal} | ({"fault": found["fault"]} if found["fault"] else {})
+
+
+@dataclass(frozen=True, slots=True)
+class SolidEqual:
+    """The share of answers that draw the part."""
+
+    name: str = "solid_equal"
     unit: str = "share"
     better: Literal["higher", "lower"] = "higher"
     is_share: bool = True
     margin: float = 0.05
     reads: Literal["answer", "reference"] = "answer"
+    also: tuple[Shown, ...] = (
+        Shown("valid_program", "share", "valid"),
+        Shown("unsupported_program", "share", "unsupported", better="lower"),
+        Shown("mean_iou", "overlap", "iou", is_share=False),
+        Shown("same_text", "share", "text_equal"),
+    )
 
     def score(
         self,
@@ -107,11 +70,15 @@ class ProgramEqual:
         example: Example,
         options: Mapping[str, object],  # noqa: ARG002 - the contract gives them; this metric has none
     ) -> ItemScore:
-        """1.0 or 0.0; no answer, and one longer than `LONGEST`, is wrong. Takes no options."""
-        answer = observation.answer
-        if answer is None or len(answer) > LONGEST:
-            return ItemScore(0.0)
-        return ItemScore(float(normalised(answer) == normalised(example.answer)))
+        """1.0 or 0.0; no answer is wrong. Takes no options."""
+        return ItemScore(float(compared(observation, example).equal), detail(observation, example))
+
+    def picture(self, text: str) -> str | None:
+        """The part that a program draws; None where it draws none."""
+        try:
+            return svg(solid(text, facets=32))
+        except ProgramFault:
+            return None
 
 
-metric = ProgramEqual()
+metric = SolidEqual()
