@@ -6,7 +6,7 @@ overlap of the solids, and the share of answers that are the reference program w
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from burnish.types import Example, ItemScore, Observation
@@ -36,15 +36,19 @@ class Shown:
 
     def score(self, observation: Observation, example: Example, options: Mapping[str, object]) -> float:  # noqa: ARG002
         """One item's value; takes no options."""
-        return float(str(detail(observation, example)[self.value]))
+        return numbers(observation, example)[self.value]
 
 
-def detail(observation: Observation, example: Example) -> dict[str, object]:
-    """What samples.jsonl keeps of an item: valid, unsupported, iou, text_equal as 0 to 1, and the fault in words."""
-    found = asdict(compared(observation, example))
-    values = {name: float(found[name]) for name in ("valid", "unsupported", "iou")}
-    text_equal = float(same_text(observation.answer or "", example.answer))
-    return {**values, "text_equal": text_equal} | ({"fault": found["fault"]} if found["fault"] else {})
+def numbers(observation: Observation, example: Example) -> dict[str, float]:
+    """The four numbers beside `solid_equal`, each from 0 to 1."""
+    found = compared(observation, example)
+    text_equal = same_text(observation.answer or "", example.answer)
+    return {
+        "valid": float(found.valid),
+        "unsupported": float(found.unsupported),
+        "iou": found.iou,
+        "text_equal": float(text_equal),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,10 @@ class SolidEqual:
         example: Example,
         options: Mapping[str, object],  # noqa: ARG002 - the contract gives them; this metric has none
     ) -> ItemScore:
-        """1.0 or 0.0; no answer is wrong. Takes no options."""
-        return ItemScore(float(compared(observation, example).equal), detail(observation, example))
+        """1.0 or 0.0; no answer is wrong. The detail holds the numbers beside it and the fault. Takes no options."""
+        found = compared(observation, example)
+        fault = {"fault": found.fault} if found.fault else {}
+        return ItemScore(float(found.equal), {**numbers(observation, example), **fault})
 
     def picture(self, text: str) -> str | None:
         """The part that a program draws; None where it draws none."""

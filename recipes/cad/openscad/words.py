@@ -10,10 +10,10 @@ LONGEST = 20_000  # characters; no program of this task has 400
 
 _WORDS = re.compile(
     r"(?P<blank>[\s\ufeff]+|//[^\n]*|/\*.*?\*/)"
-    r"|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![A-Za-z_]))"
+    r"|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))"
     r"|(?P<name>\$?[A-Za-z_]\w*)"
     r'|(?P<text>"(?:[^"\\]|\\.)*")'
-    r"|(?P<sign>[<>=!]=|&&|\|\||[-+*/%^!<>?:=,;.#(){}\[\]])",
+    r"|(?P<sign>[<>=!]=|&&|\|\||/(?!\*)|[-+*%^!<>?:=,;.#(){}\[\]])",
     re.ASCII | re.DOTALL,
 )
 
@@ -61,4 +61,6 @@ def _what(program: str, at: int) -> str:
         return "this comment is never closed"
     if program[at] == '"':
         return "this text is never closed"
+    if program[at] in ".0123456789":
+        return "a number runs into a word here"
     return f"{program[at]!r} means nothing here"
