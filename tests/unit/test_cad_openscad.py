@@ -77,8 +77,9 @@ def test_openscad_that_is_not_read_is_unsupported_and_no_fault_of_the_program(pr
     assert found.fault.startswith("line 1, column ")
 
 
-def test_a_wrong_word_after_something_unsupported_is_a_fault() -> None:
-    assert not compare("linear_extrude(5) square(3); cube(", "cube(1);").unsupported
+@pytest.mark.parametrize("before", ["linear_extrude(5) square(3);", "include <math.h>", "!cube(1);"])
+def test_a_fault_of_grammar_goes_before_what_is_not_read(before: str) -> None:
+    assert compare(f"{before} int main() {{", "cube(1);").unsupported is False
 
 
 HOSTILE = {

@@ -41,7 +41,11 @@ _Read = TypeVar("_Read")
 
 def parse(program: str) -> tuple[Statement, ...]:
     """The statements of a program. Raises ProgramFault, or Unsupported for OpenSCAD that is not read here."""
-    return _Parser(program).program()
+    parser = _Parser(program)
+    found = parser.program()
+    if parser.unread is not None:  # only now, since a fault further on goes first
+        raise parser.unread
+    return found
 
 
 class _Parser:
@@ -50,6 +54,7 @@ class _Parser:
         self.words = words(program)
         self.next = 0
         self.depth = 0
+        self.unread: Unsupported | None = None
 
     def program(self) -> tuple[Statement, ...]:
         found = []
@@ -105,7 +110,7 @@ class _Parser:
             return [Block(word.at, self.nested(self.block))]
         if word.kind == "name":
             if word.text in ("include", "use"):
-                raise Unsupported(self.text, word.at, f"{word.text} reads other files")
+                return self.other_file()
             if word.text == "module":
                 return [self.module()]
             if word.text == "function":
@@ -114,6 +119,16 @@ class _Parser:
             if (following.kind, following.text) == ("sign", "="):
                 return [self.assignment()]
         return [self.shape()]
+
+    def other_file(self) -> list[Statement]:
+        """`include <name>` and `use <name>`, which OpenSCAD takes without a semicolon."""
+        word = self.take()
+        self.expect("<")
+        while not self.passed(">"):
+            if self.take().kind == "end":
+                raise self.fault("expected '>'")
+        self.unread = self.unread or Unsupported(self.text, word.at, f"{word.text!r} reads another file")
+        return []
 
     def block(self) -> tuple[Statement, ...]:
         self.expect("{")
@@ -164,7 +179,8 @@ class _Parser:
         while self.is_next("#", "%", "*", "!"):
             mark = self.take()
             if mark.text == "!":
-                raise Unsupported(self.text, mark.at, "the mark '!' (draw this part alone)")
+                what = "the mark '!' (draw this part alone)"
+                self.unread = self.unread or Unsupported(self.text, mark.at, what)
             hidden |= mark.text in "%*"
         if self.is_named("if"):
             return self.condition()
