@@ -142,7 +142,9 @@ def load_path(path: Path, options: Mapping[str, object] | None = None) -> Loaded
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
         what = f"needs the Python module {error.name!r}, which is not installed"
-        raise RecipeError(f"task.metric: {path} {what}; install it: {sys.executable} -m pip install {error.name}") from error
+        raise RecipeError(
+            f"task.metric: {path} {what}; install it: {sys.executable} -m pip install {error.name}"
+        ) from error
     except (Exception, SystemExit) as error:
         raise RecipeError(f"task.metric: {path} cannot be loaded: {type(error).__name__}: {error}") from error
     metric = getattr(module, "metric", None)

@@ -3,7 +3,6 @@
 The rows are the first item of each of the most frequent outcomes, with how many items had it: none is chosen by hand.
 """
 
-import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ WORDS = {
     "wrong": "wrong in both",
     "right": "right in both",
 }
+_FRAME = re.compile(r'<rect [^>]*rx="8"[^>]*/>\n')  # of the arms alone
 _PLACED = re.compile(r'\s(?:x|y|width|height)="[^"]*"')
 
 
@@ -64,7 +64,8 @@ def answers_svg(run: Path, report: Report) -> str:
             *_heads(arms, report),
             *drawn,
             "</g>",
-            below.replace("<svg ", f'<svg x="0" y="{height}" ', 1).rstrip(),
+            f'<line x1="24" y1="{height}" x2="{WIDTH - 24}" y2="{height}" stroke="{LINE}"/>',
+            _FRAME.sub("", below.replace("<svg ", f'<svg x="0" y="{height}" ', 1).rstrip(), count=1),
             "</svg>\n",
         ]
     )
@@ -88,13 +89,21 @@ def _rows(kept: Kept, arms: Sequence[str]) -> list[_Row]:
 def _sentences(lines: Sequence[Line]) -> dict[str, str]:
     """What was asked, item by item: the prompts without what all of them begin and end with."""
     prompts = [str(line["prompt"]) for line in lines]
-    before = os.path.commonprefix(prompts)
-    after = os.path.commonprefix([prompt[len(before) :][::-1] for prompt in prompts])[::-1]
+    before = _beginning(prompts)
+    after = _beginning([prompt[len(before) :][::-1] for prompt in prompts])[::-1]
     start = before.rfind("\n") + 1
     end = len(after) - max(after.find("<"), 0) if "<" in after else len(after)
     return {
-        str(line["item"]): prompt[start : len(prompt) - end].strip() for line, prompt in zip(lines, prompts, strict=True)
+        str(line["item"]): prompt[start : len(prompt) - end].strip()
+        for line, prompt in zip(lines, prompts, strict=True)
     }
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """What all texts begin with: what the first and the last in order have in common."""
+    first, last = min(texts), max(texts)
+    same = (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return first[: next(same, min(len(first), len(last)))]
 
 
 def _heads(arms: Sequence[str], report: Report) -> list[str]:
@@ -104,9 +113,7 @@ def _heads(arms: Sequence[str], report: Report) -> list[str]:
     for i, arm in enumerate(arms):
         name = names.get(arm, f"best {arm_name(arm)}")
         found.append(
-            label(
-                LEFT + COLUMN * i + COLUMN / 2, 36, name, weight=600, colour=colours.get(arm, OTHER), anchor="middle"
-            )
+            label(LEFT + COLUMN * i + COLUMN / 2, 36, name, weight=600, colour=colours.get(arm, OTHER), anchor="middle")
         )
     return found
 
@@ -116,7 +123,7 @@ def _row(row: _Row, y: float, pictures: Mapping[str, str]) -> list[str]:
     asked = textwrap.wrap(row.asked, 31)[:7]
     found += [label(24, y + 26 + 20 * i, line, size=14.5) for i, line in enumerate(asked)]
     below = y + 26 + 20 * len(asked) + 8
-    what = f"{WORDS[row.outcome]}: {row.count} of {row.items}, the first of them"
+    what = f"{WORDS[row.outcome]}: {row.count} of {row.items}; this is the first"
     found += [label(24, below + 16 * i, t, size=12, colour=FAINT) for i, t in enumerate(textwrap.wrap(what, 36))]
     for i, line in enumerate(row.answers):
         x = LEFT + COLUMN * i + (COLUMN - CELL) / 2

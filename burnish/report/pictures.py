@@ -47,7 +47,7 @@ def measured_lines(kept: Kept) -> list[Line]:
 
 
 def chosen_items(lines: Sequence[Line], kept: Kept, most: int = MOST_ITEMS) -> list[str]:
-    """At most `most` items: in turn one that tuning broke, one that it fixed, one still wrong and one right for both."""
+    """At most `most` items: in turn one that tuning broke, one that it fixed, one wrong and one right for both."""
     return list(_in_turn(list(outcomes(lines, kept).values())))[:most]
 
 

@@ -1,8 +1,8 @@
 """Solids of programs, built with manifold3d, and how far two of them are the same part.
 
-Every circle has `FACETS` sides, whatever `$fn` says, unless it says at most 8 (`openscad/draw.py`): so two programs that
-mean the same circle give the same solid. 72 sides are 5 degrees each, so a cylinder that is turned by a multiple of them
-- by 30, 45 or 90 degrees about its axis - is the cylinder that it was.
+Every circle has `FACETS` sides, whatever `$fn` says, unless it says at most 8 (`openscad/draw.py`): so two programs
+that mean the same circle give the same solid. 72 sides are 5 degrees each, so a cylinder that is turned about its axis
+by a multiple of them - by 30, 45 or 90 degrees - is the cylinder that it was.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from manifold3d import CrossSection, Error, Manifold, OpType
 
-from .openscad.draw import Group, Leaf, Part, draw
+from .openscad.draw import Leaf, Part, draw
 from .openscad.words import ProgramFault, Unsupported
 
 FACETS = 72

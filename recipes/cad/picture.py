@@ -1,7 +1,8 @@
 """A solid as a small isometric picture: flat shades, edges only where faces meet at an angle, its size in mm below.
 
 Faces are drawn from back to front. Which face hides which is read from a small depth buffer: at every point of it, the
-front face is drawn after all others that cover the point. Hidden faces are left out. The same solid gives the same bytes.
+front face is drawn after all others that cover the point. Hidden faces are left out. The same solid gives the same
+bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -165,7 +166,7 @@ def _sorted(hides: Mapping[int, set[int]], distance: Mapping[int, float]) -> lis
 
 
 def _drawn(face: _Face, flat: Floats) -> str:
-    outline = "".join(f"{_path(loop, flat)}z" for loop in _chained(face.outline))
+    outline = "".join(f"{_path(loop[:-1], flat)}z" for loop in _chained(face.outline))
     text = f'<path d="{outline}" fill="{face.colour}" stroke="{face.colour}"/>'
     if face.edges:
         lines = "".join(_path(line, flat) for line in _chained(face.edges))

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def ball(radius: float, sides: int) -> float:
     """OpenSCAD's sphere, ring by ring."""
     rings = (sides + 1) // 2
     ring = [(radius * math.sin(a), radius * math.cos(a)) for a in (math.pi * (i + 0.5) / rings for i in range(rings))]
-    parts = [h0 - h1 for (_, h0), (_, h1) in zip(ring, ring[1:], strict=False)]
-    radii = [(a * a + a * b + b * b) / 3 for (a, _), (b, _) in zip(ring, ring[1:], strict=False)]
+    parts = [h0 - h1 for (_, h0), (_, h1) in pairwise(ring)]
+    radii = [(a * a + a * b + b * b) / 3 for (a, _), (b, _) in pairwise(ring)]
     return polygon(sides, 1) * sum(h * r for h, r in zip(parts, radii, strict=True))
 
 
@@ -61,7 +62,8 @@ def ball(radius: float, sides: int) -> float:
         ("mirror([1, 0, 0]) cube([1, 2, 3]);", 6, 0),
         (PLATE % (HOLE % 30), 12_000 - 5 * polygon(FACETS, 4), 1),
         (PLATE % (HOLE % 15 + HOLE % 30 + HOLE % 45), 12_000 - 15 * polygon(FACETS, 4), 3),
-        (PLATE % "for (x = [10 : 10 : 50]) translate([x, 20, -1]) cylinder(h=7, d=8);", 12_000 - 25 * polygon(FACETS, 4), 5),
+        (PLATE % "for (x = [10 : 10 : 50]) translate([x, 20, -1]) cylinder(h=7, d=8);",
+         12_000 - 25 * polygon(FACETS, 4), 5),
         ("module peg(d=4) { cylinder(h=3, d=d); } peg(); translate([9, 0, 0]) peg(d=2);",
          3 * (polygon(FACETS, 2) + polygon(FACETS, 1)), -1),
         ("function half(x) = x / 2; if (half(4) == 2) cube(half(6)); else sphere(9);", 27, 0),
@@ -90,7 +92,7 @@ def test_a_part_stands_where_openscad_puts_it() -> None:
 @pytest.mark.parametrize(
     ("answer", "equal"),
     [
-        ("translate([30, 20, 2.5]) difference() { cube([60, 40, 5], center=true); cylinder(h=9, r=4, center=true); }", True),
+        ("translate([30, 20, 2.5]) difference() { cube([60, 40, 5], center=true); cylinder(9, 4, 4, center=true); }", True),
         ("w = 60; difference() { cube([w, 40, 5]); translate([w/2, 20, 0]) cylinder(h=5, d=8, $fn=100); }", True),
         (PLATE % (HOLE % 30).replace("cylinder", "rotate(45) cylinder"), True),
         (PLATE % "translate([30, 20, 5.1 - 0.1 - 5]) cylinder(h=0.1 + 0.2 + 4.7, d=8);", True),  # no film of 1e-16 mm

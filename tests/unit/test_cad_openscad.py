@@ -109,9 +109,9 @@ HOSTILE = {
     "many facets": "sphere(r=5, $fn=1000000000); cylinder(h=1e6, r=1e6, $fn=1e9);",
     "many spheres": "".join(f"translate([{i}, {i * 0.3:g}, {i * 0.7:g}]) sphere(d=60);" for i in range(400)),
     "many holes": "difference() { cube(900); for (i = [0:9], j = [0:9]) translate([i * 90, j * 90, 0]) sphere(40); }",
-    "crossing": "".join(f"rotate([{i * 2.9:g}, {i * 3.1:g}, {i}]) cylinder(h=60, d=9, center=true);" for i in range(24)),
-    "balls": "".join(f"translate([{i}, {i * 0.3:g}, {i * 0.7:g}]) sphere(d=60);" for i in range(24)),
-    "needles": "".join(f"rotate([{i * 2.9:g}, 0, 0]) cylinder(h=1e6, d=1e-6, center=true);" for i in range(24)),
+    "crossing": "".join(f"rotate([{i * 9:g}, {i * 7:g}, {i}]) cylinder(h=60, d=9, center=true);" for i in range(16)),
+    "balls": "".join(f"translate([{i}, {i * 0.3:g}, {i * 0.7:g}]) sphere(d=60);" for i in range(16)),
+    "needles": "".join(f"rotate([{i * 2.9:g}, 0, 0]) cylinder(h=1e6, d=1e-6, center=true);" for i in range(16)),
 }  # fmt: skip
 
 

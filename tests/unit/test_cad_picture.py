@@ -34,7 +34,8 @@ def test_a_round_side_has_no_edges_but_its_outline() -> None:
     sides = len(filled(text)) - 1
     assert sides in (15, 16, 17)  # the half of 32 that looks this way
     lines = re.findall(r'<path d="([^"]*)" fill="none"', text)
-    assert sum(line.count("L") for line in lines) < 32 + 16 + 6  # the rim above, half of it below, two outlines
+    rims, outlines = 32 + 16 + 16, 2  # above by the top, above and below by the sides
+    assert sum(line.count("L") for line in lines) == rims + outlines
 
 
 def test_what_is_hidden_is_not_drawn() -> None:

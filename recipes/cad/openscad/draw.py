@@ -17,15 +17,16 @@ from .values import Calculator, Range, Scope, Value, cosine, described, sine
 from .words import ProgramFault, Unsupported
 
 LARGEST = 1e6  # millimetres, of a size and of a place
-LEAVES = 24  # primitives in one program
+LEAVES = 16  # primitives in one program
 POLYGON = 8  # the largest $fn that is a shape of its own
 
 Matrix = tuple[tuple[float, float, float, float], ...]  # three rows
 UNMOVED: Matrix = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
-NOT_READ = frozenset(
-    "linear_extrude rotate_extrude square circle polygon text import surface projection hull minkowski polyhedron offset "
-    "resize multmatrix intersection_for let assign children child parent_module assert roof fill".split()
-)
+NOT_READ = frozenset((
+    "linear_extrude", "rotate_extrude", "square", "circle", "polygon", "text", "import", "surface", "projection",
+    "hull", "minkowski", "polyhedron", "offset", "resize", "multmatrix", "intersection_for", "let", "assign",
+    "children", "child", "parent_module", "assert", "roof", "fill",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class _Given:
         return self.size(name, self.values[name]) if self.has(name) else default
 
     def size(self, name: str, value: Value) -> float:
-        if isinstance(value, bool) or not isinstance(value, float):
+        if not isinstance(value, float):
             raise self.fault(f"{name} is {described(value)}, expected a number")
         if abs(value) > LARGEST:
             raise self.fault(f"{name} is {value:g}, read are sizes up to {LARGEST:,.0f} mm")
@@ -189,7 +190,7 @@ class _Given:
     def facets(self) -> int:
         holder = self.scope.holder("$fn")
         value = holder.values["$fn"] if holder else 0.0
-        if isinstance(value, bool) or not isinstance(value, float):
+        if not isinstance(value, float):
             raise self.fault(f"$fn is {described(value)}, expected a number")
         return max(3, int(value)) if 0 < value < POLYGON + 1 else 0
 

@@ -314,9 +314,7 @@ class _Parser:
         return Steps(at, start, step, end)
 
 
-def _joined(
-    values: list[Expression], signs: list[str], rank: tuple[str, ...]
-) -> tuple[list[Expression], list[str]]:
+def _joined(values: list[Expression], signs: list[str], rank: tuple[str, ...]) -> tuple[list[Expression], list[str]]:
     """Neighbours that an operator of this rank joins become one chain."""
     left, rest = [values[0]], []
     run: list[tuple[str, Expression]] = []

@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
 from .tree import (
     Argument,
@@ -41,7 +41,7 @@ class Range:
     end: float
 
 
-Value = Union[float, bool, str, None, tuple["Value", ...], Range]
+Value: TypeAlias = "float | bool | str | tuple[Value, ...] | Range | None"
 
 
 @dataclass(slots=True)
@@ -121,10 +121,10 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "min": lambda *x: min(x),
     "max": lambda *x: max(x),
 }
-NOT_READ = frozenset(
-    "len str chr ord concat search lookup rands norm cross version version_num parent_module is_undef is_bool is_num "
-    "is_string is_list is_function import object".split()
-)
+NOT_READ = frozenset((
+    "len", "str", "chr", "ord", "concat", "search", "lookup", "rands", "norm", "cross", "version", "version_num",
+    "parent_module", "is_undef", "is_bool", "is_num", "is_string", "is_list", "is_function", "import", "object",
+))  # fmt: skip
 OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -206,7 +206,7 @@ class Calculator:
 
     def as_number(self, at: int, value: Value) -> float:
         """The number that a value is; raises ProgramFault."""
-        if isinstance(value, float) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, float) and math.isfinite(value):
             return value
         raise self.fault(at, f"expected a number, found {described(value)}")
 

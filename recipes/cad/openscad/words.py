@@ -18,7 +18,7 @@ _WORDS = re.compile(
 )
 
 
-class ProgramFault(ValueError):
+class ProgramFault(ValueError):  # noqa: N818 (the program has it, nothing here failed)
     """What is wrong with a program, as a sentence with line and column, both counted from 1."""
 
     def __init__(self, program: str, at: int, what: str) -> None:

@@ -20,7 +20,11 @@ def with_answers(run: Path) -> None:
         lines.append({**line, "answer": answer, "expected": "x", "prompt": f"{HEAD}Part no. {number} & co.{TAIL}"})
     write_jsonl(run / "samples.jsonl", lines)
     arms = ("similar_4", "tuned")
-    drawn = {f"{arm} {i}": f'<svg viewBox="0 0 9 9" width="9"><title>{arm} {i}</title></svg>' for arm in arms for i in range(21)}
+    drawn = {
+        f"{arm} {i}": f'<svg viewBox="0 0 9 9" width="9"><title>{arm} {i}</title></svg>'
+        for arm in arms
+        for i in range(21)
+    }
     write_json(run / "pictures.json", drawn)
 
 

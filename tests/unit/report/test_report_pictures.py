@@ -48,7 +48,7 @@ def test_broken_fixed_wrong_and_right_items_take_turns(run: Path) -> None:
     kept = read(run)
     lines = [{**line, "score": 0.0} if (line["arm"], line["item"]) == ("tuned", "held_out.jsonl:2") else line
              for line in measured_lines(kept)]  # fmt: skip
-    # of 20 items: 1 broken (2), tuned and the best prompt right (1, 3, 4, 5, 13, 14), wrong (18, 19, 20), the rest fixed
+    # of 20 items: broken 2; both right 1, 3, 4, 5, 13, 14; both wrong 18, 19, 20; the rest fixed
     chosen = [int(item.rpartition(":")[2]) for item in chosen_items(lines, kept, most=8)]
     assert chosen == [2, 6, 18, 1, 7, 19, 3, 8]
     assert len(set(chosen_items(lines, kept))) == 20
@@ -69,7 +69,7 @@ def test_no_more_items_than_allowed(run: Path) -> None:
     ],
 )
 def test_what_is_no_picture_is_left_out_and_named_once(run: Path, given: object, why: str | None) -> None:
-    failed = write_pictures(run, lambda text: given)  # type: ignore[arg-type, return-value]
+    failed = write_pictures(run, lambda _: given)  # type: ignore[arg-type, return-value]
     assert drawn(run) == {}
     assert len(failed) == (why is not None)
     assert why is None or why in failed[0]
