@@ -92,7 +92,7 @@ def test_a_part_stands_where_openscad_puts_it() -> None:
 @pytest.mark.parametrize(
     ("answer", "equal"),
     [
-        ("translate([30, 20, 2.5]) difference() { cube([60, 40, 5], center=true); cylinder(9, 4, 4, center=true); }", True),
+        ("translate([30, 20, 2.5]) difference() { cube([60, 40, 5], center=true); cylinder(9, 4, 4, true); }", True),
         ("w = 60; difference() { cube([w, 40, 5]); translate([w/2, 20, 0]) cylinder(h=5, d=8, $fn=100); }", True),
         (PLATE % (HOLE % 30).replace("cylinder", "rotate(45) cylinder"), True),
         (PLATE % "translate([30, 20, 5.1 - 0.1 - 5]) cylinder(h=0.1 + 0.2 + 4.7, d=8);", True),  # no film of 1e-16 mm

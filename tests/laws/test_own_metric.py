@@ -1,0 +1,53 @@
+"""A run with a metric of the user's own: what it shows beside, what it draws, and a report without its Python."""
+
+from pathlib import Path
+
+from burnish.files import read_json, read_jsonl
+from burnish.pipeline.run import run
+from burnish.report.build import build
+from tests.laws.conftest import recipe_text
+
+METRIC = '''
+from .beside import words
+
+
+class Length:
+    name, unit, better, is_share, margin, reads = "length", "words", "lower", False, 1.0, "answer"
+
+    def score(self, observation, example, options):
+        return words(observation.answer)
+
+
+class Same:
+    name, unit, better, is_share, margin, reads = "same", "share", "higher", True, 0.05, "answer"
+    also = ("exact", Length())
+
+    def score(self, observation, example, options):
+        return observation.answer == example.answer
+
+    def picture(self, text):
+        if text == "login":
+            raise ValueError("no paint left")
+        return f"<svg><title>{len(text)}</title></svg>"
+
+
+metric = Same()
+'''
+
+
+def test_a_run_shows_and_draws_what_the_metric_says(world: Path, tmp_path: Path) -> None:
+    (world / "own.py").write_text(METRIC, encoding="utf-8")
+    (world / "beside.py").write_text("def words(text):\n    return len((text or '').split())\n", encoding="utf-8")
+    recipe = world / "own.yaml"
+    recipe.write_text(recipe_text("lora") + "task: {kind: generate, metric: {path: own.py}}\n", encoding="utf-8")
+    report = run(recipe, out=tmp_path / "run")
+    assert report.task.also == ("exact", "length")
+    assert {row.metric for row in report.task.scores if row.arm == "tuned"} == {"same", "exact", "length"}
+    assert build(tmp_path / "run") == report  # without the metric's file at hand
+    drawn = read_json(tmp_path / "run" / "pictures.json")
+    assert isinstance(drawn, dict)
+    lines = [line for line in read_jsonl(tmp_path / "run" / "samples.jsonl") if line["part"] == "held_out"]
+    assert drawn["refund"] == "<svg><title>6</title></svg>"
+    assert set(drawn) == ({line["answer"] for line in lines} | {"refund", "login"}) - {"login"}
+    notes = [event["text"] for event in read_jsonl(tmp_path / "run" / "events.jsonl") if event["event"] == "note"]
+    assert "no picture: the metric's picture failed: ValueError: no paint left" in notes
