@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from burnish.proof.retention import Retention
 from burnish.proof.statistics import items_for_enough, items_needed, smallest_gain
 
 Kind = Literal["fine_tune", "prompt", "inconclusive", "harmful"]
@@ -77,6 +78,7 @@ class Context:
     program: str = "burnish"
     learning_rate: float | None = None
     opened_before: int = 0  # openings of these very held-out items by other runs on this machine
+    retention: Retention | None = None  # what was kept, where it was measured; it has a clause of its own
     records: int | None = None  # how many the held-out items could be cut from; None: they are a file of their own
 
 
@@ -145,6 +147,8 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
         )
     else:
         text = _open_sentence(best, evidence, context)
+    if context.retention is not None:
+        text = f"{text.removesuffix('.')}; {context.retention.clause}."
     if context.simple is not None and context.simple.low <= 0:
         measured = _measured(context.simple, context)
         text += f" The tuned model is not shown to beat the simple rival without a language model ({measured})."
@@ -182,7 +186,8 @@ def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     if not context.prompt_arms:
         chat = f"{context.program} export {context.directory} --to merged"
     if kind == "fine_tune":
-        return chat
+        lower = context.retention.next_command if context.retention is not None else None
+        return lower or chat  # where something was lost, the next step is what loses less
     if kind == "prompt":
         return f"{chat} --arm best_prompt"
     if kind == "harmful":
