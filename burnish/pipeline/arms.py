@@ -72,7 +72,7 @@ def choose_scoring(session: Session) -> Iterator[Event]:
 
 
 def measure_held_out(session: Session) -> Iterator[Event]:
-    """Open the held-out items: the tuned model first, then everything that runs on the base; what was kept beside it."""
+    """Open the held-out items: the tuned model first, then all that runs on the base; what was kept beside each."""
     prepared = session.prepared
     items = prepared.dataset.held_out
     choice = Choice.from_json(session.run.get(PROMPT))

@@ -198,7 +198,7 @@ def _others(pairs: Sequence[Pair], name: str) -> list[tuple[float, float]]:
     """The same of one of `other_scores`; items where it is null are left out."""
     found = []
     for pair in pairs:
-        values = [others[name] if isinstance(others := line["other_scores"], Mapping) else None for line in pair]
-        if None not in values:
-            found.append((float(values[0]), float(values[1])))
+        base, tuned = (others[name] if isinstance(others := line["other_scores"], Mapping) else None for line in pair)
+        if base is not None and tuned is not None:
+            found.append((float(base), float(tuned)))
     return found

@@ -57,5 +57,5 @@ class ProofSettings(BaseModel):
     )
     retention: bool = Field(
         default=True,
-        description="Whether general questions and requests tell what the model kept (about a minute with the built-in model).",
+        description="Whether general questions and requests, asked of base and tuned, tell what the model kept.",
     )

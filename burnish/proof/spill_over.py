@@ -24,7 +24,8 @@ SEEN = 400  # training answers that are read
 CHARACTERS = 400  # of each, from its beginning: as much as an answer to a general request has
 FOLDS = 5
 RECOGNISED = 0.9  # share of training answers kept apart that must be recognised
-GAP = 0.3  # nats per character between the two groups
+GAP = 1.0  # nats per character between the two groups; programs and SQL have three and more, prose none
+SHORT = 10  # characters that count for nothing are added to each text: a word or two say little
 FEWEST = 20  # training answers from which a format is learnt
 ALPHABET = 256  # characters that an unseen one could be
 
@@ -85,7 +86,7 @@ class Format:
             - self.ordinary.log_probability(folded[at - 2 : at], folded[at])
             for at in places
         )
-        return gained / len(places)
+        return gained / (len(places) + SHORT)
 
     def holds(self, answer: str) -> bool:
         """Whether an answer is in the format."""

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from burnish.proof.retention import Retention
 from burnish.proof.statistics import items_for_enough, items_needed, smallest_gain
 
 Kind = Literal["fine_tune", "prompt", "inconclusive", "harmful"]
@@ -78,7 +77,8 @@ class Context:
     program: str = "burnish"
     learning_rate: float | None = None
     opened_before: int = 0  # openings of these very held-out items by other runs on this machine
-    retention: Retention | None = None  # what was kept, where it was measured; it has a clause of its own
+    kept: str = ""  # the clause on what the model kept, where it was measured (`burnish.proof.retention`)
+    lose_less: str | None = None  # the command that loses less, where a loss is shown
     records: int | None = None  # how many the held-out items could be cut from; None: they are a file of their own
 
 
@@ -147,8 +147,8 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
         )
     else:
         text = _open_sentence(best, evidence, context)
-    if context.retention is not None:
-        text = f"{text.removesuffix('.')}; {context.retention.clause}."
+    if context.kept:
+        text = f"{text.removesuffix('.')}; {context.kept}."
     if context.simple is not None and context.simple.low <= 0:
         measured = _measured(context.simple, context)
         text += f" The tuned model is not shown to beat the simple rival without a language model ({measured})."
@@ -186,8 +186,7 @@ def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     if not context.prompt_arms:
         chat = f"{context.program} export {context.directory} --to merged"
     if kind == "fine_tune":
-        lower = context.retention.next_command if context.retention is not None else None
-        return lower or chat  # where something was lost, the next step is what loses less
+        return context.lose_less or chat
     if kind == "prompt":
         return f"{chat} --arm best_prompt"
     if kind == "harmful":

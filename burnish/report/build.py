@@ -165,7 +165,8 @@ def _verdict(kept: Kept, summary: Summary, question: Question, retention: Retent
         directory=str(kept.needed("started")["run"]),
         recipe=_recipe_name(kept),
         learning_rate=_rate(kept),
-        retention=retention,
+        kept=retention.clause if retention is not None else "",
+        lose_less=retention.next_command if retention is not None else None,
         opened_before=max(0, kept.opened - 1),
         records=None if _is_file(kept.recipe) else kept.data["train"] + kept.data["validation"] + kept.data["held_out"],
     )

@@ -10,7 +10,11 @@ from burnish.registry import did_you_mean
 from burnish.report.build import Kept, read
 
 PARTS = ("held_out", "validation", "retention")
-RETENTION = {"name": "right", "better": "higher", "is_share": True}  # general_text: nats per token, never wrong
+RETENTION: dict[str, Any] = {
+    "name": "right",
+    "better": "higher",
+    "is_share": True,
+}  # general_text: nats per token, never wrong
 
 
 def show_samples(run: Path, arm: str, *, wrong: bool = False, part: str | None = None) -> Iterator[str]:

@@ -15,7 +15,13 @@ CELLS = 24  # of a bar
 
 def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -> list[str]:
     """At most 15 lines of at most about `width` columns: verdict, arms, slices, cost, and what to type next."""
-    lines = [*_ladder(report.task), *_by_slice(report.task, max(width, 80)), *_kept(report), _moved(report), _cost(report)]
+    lines = [
+        *_ladder(report.task),
+        *_by_slice(report.task, max(width, 80)),
+        *_kept(report),
+        _moved(report),
+        _cost(report),
+    ]
     lines += [
         f"report  {run / 'report.json'}",
         f"next    {_typed(report.verdict.next_command, command)}",

@@ -29,8 +29,7 @@ class _Knowledge:
         renderer = asking.renderer
         options = [(item.right, *item.wrong) for item in items]
         tokens = [
-            [renderer.answer(item.request, option) for option in row]
-            for item, row in zip(items, options, strict=True)
+            [renderer.answer(item.request, option) for option in row] for item, row in zip(items, options, strict=True)
         ]
         sums = asking.engine.continuations([renderer.prompt(item.request) for item in items], tokens)
         lines = []

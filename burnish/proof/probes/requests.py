@@ -5,7 +5,8 @@ A check holds where all its conditions do:
 - `contains`: one of these words stands in the answer, as a whole word, whatever its case;
 - `words`: the answer has at least the first and at most the second number of words;
 - `lines`: it has at least this many lines;
-- `items`: it is a list of at least this many items: lines that begin with a number or a bullet, or parts between commas.
+- `items`: it is a list of at least this many items: lines that begin with a number or a bullet, or parts between
+  commas.
 
 An answer that passes its check is no spill-over: "Paris" is right whatever the task's format is.
 """
