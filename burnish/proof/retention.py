@@ -196,9 +196,11 @@ def _scores(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
 
 def _others(pairs: Sequence[Pair], name: str) -> list[tuple[float, float]]:
     """The same of one of `other_scores`; items where it is null are left out."""
-    found = []
-    for pair in pairs:
-        base, tuned = (others[name] if isinstance(others := line["other_scores"], Mapping) else None for line in pair)
-        if base is not None and tuned is not None:
-            found.append((float(base), float(tuned)))
-    return found
+    found = [(_other(base, name), _other(tuned, name)) for base, tuned in pairs]
+    return [(base, tuned) for base, tuned in found if base is not None and tuned is not None]
+
+
+def _other(line: Line, name: str) -> float | None:
+    others = line["other_scores"]
+    assert isinstance(others, Mapping)
+    return None if others[name] is None else float(others[name])

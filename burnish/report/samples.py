@@ -10,7 +10,7 @@ from burnish.registry import did_you_mean
 from burnish.report.build import Kept, read
 
 PARTS = ("held_out", "validation", "retention")
-RETENTION: dict[str, Any] = {
+RETENTION = {
     "name": "right",
     "better": "higher",
     "is_share": True,
@@ -30,7 +30,7 @@ def show_samples(run: Path, arm: str, *, wrong: bool = False, part: str | None =
         raise RunError(f'--part: "{chosen}" is unknown; known are {", ".join(PARTS)}.{did_you_mean(chosen, PARTS)}')
     name = kept.choice.best_prompt if arm == "best_prompt" else arm
     lines = _lines_of(kept, name, chosen)
-    metric = RETENTION if chosen == "retention" else kept.needed("task")["metrics"][0]
+    metric: dict[str, Any] = RETENTION if chosen == "retention" else kept.needed("task")["metrics"][0]
     total = len(lines)
     if wrong:
         lines = _worst(lines, metric)

@@ -98,14 +98,14 @@ def _short(row: ScoreRow, share: bool) -> str:
 
 
 def _kept(report: Report) -> list[str]:
-    """What was kept, in a line; none where it was not measured."""
+    """What was kept, base→tuned, in a line; none where it was not measured."""
     if report.retention is None:
         return []
     probes = {probe.name: probe for probe in report.retention.probes}
 
     def counts(name: str) -> str:
         probe = probes[name]
-        return f"{round(probe.tuned * probe.count)}/{probe.count} from {round(probe.base * probe.count)}"
+        return f"{round(probe.base * probe.count)}→{round(probe.tuned * probe.count)}/{probe.count}"
 
     spill = f"spill-over {counts('spill_over')}" if "spill_over" in probes else "spill-over not told"
     word = report.retention.kept.replace("_", " ")

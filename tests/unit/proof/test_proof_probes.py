@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -31,7 +32,7 @@ def queries(count: int = 120) -> list[str]:
     """SQL as a task would have it."""
     draw = random.Random(0)
     return [
-        f"SELECT {a}alias0.{a.upper()}_NAME FROM {a.upper()} AS {a}alias0 WHERE {a}alias0.POPULATION > {draw.randrange(10**6)} ;"
+        f"SELECT {a}0.{a.upper()}_NAME FROM {a.upper()} AS {a}0 WHERE {a}0.POPULATION > {draw.randrange(10**6)} ;"
         for a in draw.choices(TABLES, k=count)
     ]
 
@@ -68,7 +69,7 @@ def test_chunks_hold_every_item_once_and_leave_out_what_does_not_fit() -> None:
 class Likes(Fake):
     """Gives each option a likelihood of its own per letter."""
 
-    nats = {"Paris": -1.0, "Rome": -2.0, "London": -0.5, "Bonn": -0.5}
+    nats: ClassVar[dict[str, float]] = {"Paris": -1.0, "Rome": -2.0, "London": -0.5, "Bonn": -0.5}
 
     def continuations(self, prompts: object, continuations: list[list[list[int]]]) -> list[list[float]]:  # type: ignore[override]
         return [[self.nats["".join(map(chr, ids))] * len(ids) for ids in row] for row in continuations]
