@@ -43,9 +43,13 @@ def main() -> int:
         print(f"{method}: {report.retention.kept} (expected {' or '.join(expected)})", flush=True)
         for p in report.retention.probes:
             ends = f"[{p.low:+.3f}, {p.high:+.3f}]"
-            print(f"  {p.name}: base {p.base:.3f}, tuned {p.tuned:.3f}, {p.difference:+.3f} {ends} {p.unit}, n {p.count}")
+            print(
+                f"  {p.name}: base {p.base:.3f}, tuned {p.tuned:.3f}, {p.difference:+.3f} {ends} {p.unit}, n {p.count}"
+            )
         seconds = report.cost.stage_seconds["retention"]
-        print(f"  {report.verdict.sentence}\n  retention took {seconds:.0f} s, training {report.cost.train_seconds:.0f} s")
+        print(
+            f"  {report.verdict.sentence}\n  retention took {seconds:.0f} s, training {report.cost.train_seconds:.0f} s"
+        )
     return int(wrong > 0)
 
 

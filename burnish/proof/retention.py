@@ -131,7 +131,7 @@ def _judged(measures: tuple[Measure, ...], advice: Advice) -> Retention:
     kept, spill = decide(shares), named.get("spill_over")
     clause = CLAUSES[kept]
     if kept == "lost":
-        clause += f" ({', '.join(_brief(share) for share in shares if share.word == 'lost')})"
+        clause += f" ({'; '.join(_brief(share) for share in shares if share.word == 'lost')})"
     text = " ".join(_spoken(share) for share in shares)
     if spill is None:
         text += " Spill-over cannot be told: the task's own answers look like ordinary prose, or are too few."

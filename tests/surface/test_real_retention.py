@@ -14,9 +14,7 @@ from burnish.proof.probe import MOST_TOKENS, Asking, chunks_of
 @pytest.mark.slow
 def test_the_base_is_right_on_some_questions_and_passes_most_requests() -> None:
     base = load_base("smollm2-135m-instruct")
-    encoder = Encoder(
-        base.tokenizer, ChatTemplate.choose("auto", base.chat_template, base.tokenizer), base.stop_ids
-    )
+    encoder = Encoder(base.tokenizer, ChatTemplate.choose("auto", base.chat_template, base.tokenizer), base.stop_ids)
     engine = ModelEngine(base.model, encoder.stop_ids, MOST_TOKENS)
     asking = Asking("base", engine, encoder, encoder.answer_text, base.context)
     scores = {}

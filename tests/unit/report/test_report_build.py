@@ -92,7 +92,11 @@ def test_lines_in_another_scoring_than_the_chosen_one_are_passed_over(run_direct
     before = build(run_directory)
     path = run_directory / "samples.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    other = [{**line, "scoring": "likelihood", "score": 1.0, "prompt_tokens": 9} for line in lines if line["scoring"] and line["part"] == "held_out"]
+    other = [
+        {**line, "scoring": "likelihood", "score": 1.0, "prompt_tokens": 9}
+        for line in lines
+        if line["scoring"] and line["part"] == "held_out"
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines + other), encoding="utf-8")
     assert build(run_directory) == before
 
