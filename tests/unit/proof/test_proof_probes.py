@@ -21,7 +21,7 @@ TABLES = ("state", "city", "river", "lake", "border", "road")
 
 def asking(task_format: Format | None = None, engine: Fake | None = None, room: int = 5000) -> Asking:
     decode = lambda ids: "".join(map(chr, ids))  # noqa: E731
-    return Asking("tuned", engine or Fake(), Letters(), decode, room, 7, task_format)  # type: ignore[arg-type]
+    return Asking("tuned", engine or Fake(), Letters(), decode, room, 7, task_format)
 
 
 def programs() -> list[str]:
