@@ -140,7 +140,7 @@ def samples(
     directory: Run,
     arm: Annotated[str, typer.Option("--arm", help="tuned, base, best_prompt, simple, or a prompt's own name")],
     wrong: Annotated[bool, typer.Option("--wrong", help="only wrong answers; other metrics: the worst first")] = False,
-    part: Annotated[str | None, typer.Option("--part", help="held_out or validation")] = None,
+    part: Annotated[str | None, typer.Option("--part", help="held_out, validation or retention")] = None,
 ) -> None:
     """Show exact prompts and answers of an arm, with what was expected and the score."""
     from burnish.report.samples import show_samples

@@ -9,6 +9,7 @@ from burnish.models.load import load_base
 from burnish.pipeline.directory import PROMPT
 from burnish.pipeline.events import Began, Chosen, Note, Opened, Progress
 from burnish.pipeline.opened import items_sha256, note_opening, opened_before
+from burnish.pipeline.retention import RetentionStage
 from burnish.pipeline.session import Session
 from burnish.proof.arm import Arm, Rival, build, conversation
 from burnish.proof.measure import measure
@@ -71,19 +72,23 @@ def choose_scoring(session: Session) -> Iterator[Event]:
 
 
 def measure_held_out(session: Session) -> Iterator[Event]:
-    """Open the held-out items: the tuned model first, then everything that runs on the base."""
+    """Open the held-out items: the tuned model first, then all that runs on the base; what was kept beside each."""
     prepared = session.prepared
     items = prepared.dataset.held_out
     choice = Choice.from_json(session.run.get(PROMPT))
     yield _open(session, items)
+    retention = RetentionStage(session)
     for name in _with_simple(session, ["tuned", *choice.arms]):
         arm = build(name, session.context())
         ended: list[Event] = []
-        with session.timed(name, ended), _as_needed(session, arm):
-            yield Began(f"{name} on held-out items", len(items))
-            scoring = choice.scoring.get(name)
-            yield from _measured(session, arm, items, "held_out", (scoring or "generation",))
-        yield from ended
+        with _as_needed(session, arm):
+            with session.timed(name, ended):
+                yield Began(f"{name} on held-out items", len(items))
+                scoring = choice.scoring.get(name)
+                yield from _measured(session, arm, items, "held_out", (scoring or "generation",))
+            yield from ended
+            if name in ("tuned", "base"):
+                yield from retention.measure(name)
         variant = getattr(arm, "variant", None)
         if variant:
             yield Note(f"simple: {variant}")

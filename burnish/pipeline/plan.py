@@ -7,6 +7,7 @@ import torch
 
 from burnish.data.pack import batch_of
 from burnish.models.attention import forward_hidden
+from burnish.pipeline.retention import retention_tokens
 from burnish.pipeline.start import Prepared
 from burnish.proof.arm import split_name
 from burnish.proof.prompting import VALIDATION_ITEMS
@@ -59,6 +60,8 @@ def minutes(prepared: Prepared, arms: Sequence[str], rate: float) -> dict[str, f
         widest = max((split_name(arm)[1] for arm in arms if split_name(arm)[0] == kind), default=0)
         name = f"{kind}_{widest}" if widest else kind
         result[kind] = _arm(prepared, name, len(dataset.held_out), mean) / rate / 60
+    if prepared.recipe.proof.retention:
+        result["retention"] = 2 * retention_tokens() / rate / 60
     return result
 
 

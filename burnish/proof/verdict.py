@@ -77,6 +77,8 @@ class Context:
     program: str = "burnish"
     learning_rate: float | None = None
     opened_before: int = 0  # openings of these very held-out items by other runs on this machine
+    kept: str = ""  # the clause on what the model kept, where it was measured (`burnish.proof.retention`)
+    lose_less: str | None = None  # the command that loses less, where a loss is shown
     records: int | None = None  # how many the held-out items could be cut from; None: they are a file of their own
 
 
@@ -145,6 +147,8 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
         )
     else:
         text = _open_sentence(best, evidence, context)
+    if context.kept:
+        text = f"{text.removesuffix('.')}; {context.kept}."
     if context.simple is not None and context.simple.low <= 0:
         measured = _measured(context.simple, context)
         text += f" The tuned model is not shown to beat the simple rival without a language model ({measured})."
@@ -182,7 +186,7 @@ def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     if not context.prompt_arms:
         chat = f"{context.program} export {context.directory} --to merged"
     if kind == "fine_tune":
-        return chat
+        return context.lose_less or chat
     if kind == "prompt":
         return f"{chat} --arm best_prompt"
     if kind == "harmful":

@@ -12,6 +12,7 @@ from burnish.errors import RunError
 from burnish.files import read_json, read_jsonl, write_json
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.prompting import Choice
+from burnish.proof.retention import Advice, Retention, summarise_retention
 from burnish.proof.summary import Line, Question, Summary, latest, summarise
 from burnish.proof.verdict import Context, Verdict, judge, not_judged
 from burnish.report.measured import task_from_json
@@ -20,6 +21,7 @@ from burnish.report.schema import (
     DataPart,
     ProvenancePart,
     Report,
+    RetentionPart,
     TaskPart,
     VerdictPart,
     WeightsPart,
@@ -97,11 +99,12 @@ def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
         seed=kept.needed("started")["seed"],
     )
     summary = summarise(kept.lines, question)
+    retention = _retention(kept, question.seed)
     return Report(
         schema=1,
-        verdict=VerdictPart.model_validate(_verdict(kept, summary, question).to_json()),
+        verdict=VerdictPart.model_validate(_verdict(kept, summary, question, retention).to_json()),
         task=TaskPart.model_validate(dict(summary.task)),
-        retention=None,
+        retention=None if retention is None else RetentionPart.model_validate(retention.to_json()),
         cost=_cost(kept),
         weights=None if kept.weights is None else WeightsPart.model_validate(kept.weights),
         data=_data(kept),
@@ -129,11 +132,27 @@ def _unfinished(run: Path, what: str) -> RunError:
     return RunError(f"{run}: {what}; the run did not get that far. Go on with `burnish resume {run}`")
 
 
-def _verdict(kept: Kept, summary: Summary, question: Question) -> Verdict:
-    metric = question.metrics[0]
-    started = kept.needed("started")
+def _retention(kept: Kept, seed: int) -> Retention | None:
+    """What was kept; None where it was not measured, or not yet: held-out items come first."""
+    if kept.part != "held_out":
+        return None
+    return summarise_retention(kept.lines, Advice(_recipe_name(kept), _rate(kept)), seed)
+
+
+def _rate(kept: Kept) -> float | None:
     rate = (kept.recipe.get("training") or {}).get("learning_rate")
+    return rate if isinstance(rate, float) else None
+
+
+def _recipe_name(kept: Kept) -> str:
+    """What to type to run it again: the recipe that the user named, else the resolved one."""
+    started = kept.needed("started")
     recipe = str(started["recipe"])
+    return recipe if recipe.endswith((".yaml", ".yml")) else f"{started['run']}/recipe.yaml"
+
+
+def _verdict(kept: Kept, summary: Summary, question: Question, retention: Retention | None) -> Verdict:
+    metric = question.metrics[0]
     context = Context(
         metric=metric.name,
         unit=metric.unit,
@@ -143,9 +162,11 @@ def _verdict(kept: Kept, summary: Summary, question: Question) -> Verdict:
         discordant_share=summary.discordant_share,
         closer=metric.closer,
         prompt_arms=question.kind != "text",
-        directory=str(started["run"]),
-        recipe=recipe if recipe.endswith((".yaml", ".yml")) else f"{started['run']}/recipe.yaml",
-        learning_rate=rate if isinstance(rate, float) else None,
+        directory=str(kept.needed("started")["run"]),
+        recipe=_recipe_name(kept),
+        learning_rate=_rate(kept),
+        kept=retention.clause if retention is not None else "",
+        lose_less=retention.next_command if retention is not None else None,
         opened_before=max(0, kept.opened - 1),
         records=None if _is_file(kept.recipe) else kept.data["train"] + kept.data["validation"] + kept.data["held_out"],
     )

@@ -9,14 +9,20 @@ from burnish.proof.summary import Line, latest
 from burnish.registry import did_you_mean
 from burnish.report.build import Kept, read
 
-PARTS = ("held_out", "validation")
+PARTS = ("held_out", "validation", "retention")
+RETENTION = {
+    "name": "right",
+    "better": "higher",
+    "is_share": True,
+}  # general_text: nats per token, never wrong
 
 
 def show_samples(run: Path, arm: str, *, wrong: bool = False, part: str | None = None) -> Iterator[str]:
     """The samples of one arm in its chosen scoring, as text; `arm` may be "best_prompt".
 
     `wrong`: of a metric that is right or wrong the wrong ones alone, of others all, the worst first. `part`: held_out,
-    or validation; without it the part that the report is about. Raises RunError for an unknown part or arm.
+    validation, or retention (general questions and requests, asked of base and tuned); without it the part that the
+    report is about. Raises RunError for an unknown part or arm.
     """
     kept = read(run)
     chosen = part or kept.part
@@ -24,7 +30,7 @@ def show_samples(run: Path, arm: str, *, wrong: bool = False, part: str | None =
         raise RunError(f'--part: "{chosen}" is unknown; known are {", ".join(PARTS)}.{did_you_mean(chosen, PARTS)}')
     name = kept.choice.best_prompt if arm == "best_prompt" else arm
     lines = _lines_of(kept, name, chosen)
-    metric = kept.needed("task")["metrics"][0]
+    metric: dict[str, Any] = RETENTION if chosen == "retention" else kept.needed("task")["metrics"][0]
     total = len(lines)
     if wrong:
         lines = _worst(lines, metric)
@@ -41,6 +47,8 @@ def _lines_of(kept: Kept, arm: str, part: str) -> list[Line]:
         known = f"it has {', '.join(arms)}" if arms else "nothing was measured on them"
         raise RunError(f'--arm: "{arm}" has no {part} items in {kept.path}; {known}.{did_you_mean(arm, arms)}')
     own = [line for line in lines if line["arm"] == arm]
+    if part == "retention":
+        return own
     return [line for line in own if line["scoring"] == kept.choice.scoring.get(arm, line["scoring"])]
 
 
@@ -52,16 +60,24 @@ def _worst(lines: Sequence[Line], metric: dict[str, Any]) -> list[Line]:
         return sign * float(str(line["score"])) if line["score"] is not None else 0.0
 
     if metric["is_share"]:
-        return [line for line in lines if goodness(line) < max(0, sign)]
+        return [line for line in lines if goodness(line) < max(0, sign) and not _is_text(line)]
     return sorted(lines, key=goodness)
+
+
+def _is_text(line: Line) -> bool:
+    """Whether this is a paragraph of general text, which has a loss and no right or wrong."""
+    return line["part"] == "retention" and line["slice"] == "general_text"
 
 
 def _spoken(line: Line, metric: str) -> Iterator[str]:
     facts = [f"item {line['item']}"]
     facts += [f"{key} {line[key]}" for key in ("slice", "group") if line[key] is not None]
+    if _is_text(line):
+        metric = "nats per token"
     facts.append(f"{metric} {line['score']:g}" if isinstance(line["score"], int | float) else f"no {metric}")
     others = line["other_scores"]
-    facts += [f"{name} {value:.3g}" for name, value in others.items()] if isinstance(others, dict) else []
+    known = others.items() if isinstance(others, dict) else ()
+    facts += [f"{name} {value:.3g}" for name, value in known if value is not None]
     facts += [f"read by {line['scoring']}"] if line["scoring"] else []
     if line["prompt_tokens"]:
         facts.append(f"{line['prompt_tokens']} prompt tokens, {line['answer_tokens']} answered")

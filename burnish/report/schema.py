@@ -103,7 +103,7 @@ class Probe(_Part):
     """One measure of what the model knew before."""
 
     name: str
-    """Name of the probe."""
+    """knowledge (share of general questions whose right option is the likeliest), knowledge_margin (log-likelihood of the right option minus the best wrong one's, per token), general_text (loss on plain paragraphs; its exponential is the perplexity), requests (share of general requests answered as asked) or spill_over (share of them answered in the task's own output format)."""  # noqa: E501
     unit: str
     """Unit of its values."""
     better: Literal["higher", "lower"]
@@ -123,14 +123,20 @@ class Probe(_Part):
 
 
 class RetentionPart(_Part):
-    """Whether the model kept what it knew before."""
+    """Whether the model kept what it knew and did before."""
 
     kept: Literal["kept", "lost", "not_shown"]
-    """The answer."""
+    """kept: for knowledge, requests and spill-over a loss of the margin or more is ruled out. lost: one of them is shown to be worse, and a loss of the margin is not ruled out. not_shown: neither."""  # noqa: E501
     margin: float
-    """The loss that still counts as kept."""
+    """The loss in the share of right answers to knowledge questions that still counts as kept."""
+    margin_of_requests: float
+    """The same for the shares of passed requests and of spill-over, of which there are fewer."""
     sentence: str
     """The answer in words."""
+    next_command: str | None
+    """A command that lowers the loss; null where none is shown."""
+    spill_over: float | None
+    """Share of general requests that the tuned model answered in the task's own output format; null where that format cannot be told from plain prose."""  # noqa: E501
     probes: tuple[Probe, ...]
 
 
@@ -144,7 +150,7 @@ class CostPart(_Part):
     train_seconds: float
     """Seconds of the training stage, its validation losses and samples included."""
     stage_seconds: dict[str, float]
-    """Seconds of each stage: prompts (trying prompts on validation items), train, scoring (how the tuned model's answers are read, on validation items), and one for each arm on the held-out items."""  # noqa: E501
+    """Seconds of each stage: prompts (trying prompts on validation items), train, scoring (how the tuned model's answers are read, on validation items), retention (what was kept, both models), and one for each arm on the held-out items."""  # noqa: E501
     trained_tokens: Count
     """Tokens that were learned (answers and their ends of turn), each counted every time it was visited."""
     tokens_per_second: float | None
@@ -237,7 +243,7 @@ class Report(_Part):
     verdict: VerdictPart
     task: TaskPart
     retention: RetentionPart | None
-    """null: this version does not measure it yet."""
+    """null where it was not measured: `proof.retention: false`, held-out items still closed, or a context too short for the probes."""  # noqa: E501
     cost: CostPart
     weights: WeightsPart | None
     """null where the method adds no change to weights."""

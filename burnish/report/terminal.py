@@ -15,7 +15,13 @@ CELLS = 24  # of a bar
 
 def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -> list[str]:
     """At most 15 lines of at most about `width` columns: verdict, arms, slices, cost, and what to type next."""
-    lines = [*_ladder(report.task), *_by_slice(report.task, max(width, 80)), _moved(report), _cost(report)]
+    lines = [
+        *_ladder(report.task),
+        *_by_slice(report.task, max(width, 80)),
+        *_kept(report),
+        _moved(report),
+        _cost(report),
+    ]
     lines += [
         f"report  {run / 'report.json'}",
         f"next    {_typed(report.verdict.next_command, command)}",
@@ -89,6 +95,21 @@ def _by_slice(task: TaskPart, width: int) -> list[str]:
 
 def _short(row: ScoreRow, share: bool) -> str:
     return counted(row, True) if share else amount(row.value, False)
+
+
+def _kept(report: Report) -> list[str]:
+    """What was kept, base→tuned, in a line; none where it was not measured."""
+    if report.retention is None:
+        return []
+    probes = {probe.name: probe for probe in report.retention.probes}
+
+    def counts(name: str) -> str:
+        probe = probes[name]
+        return f"{round(probe.base * probe.count)}→{round(probe.tuned * probe.count)}/{probe.count}"
+
+    spill = f"spill-over {counts('spill_over')}" if "spill_over" in probes else "spill-over not told"
+    word = report.retention.kept.replace("_", " ")
+    return [f"kept    {word}: knowledge {counts('knowledge')}, requests {counts('requests')}, {spill}"]
 
 
 def _moved(report: Report) -> str:

@@ -29,11 +29,16 @@ def is_kind(kind: str) -> Callable[[Event], bool]:
     return lambda event: event.as_json()["event"] == kind
 
 
+def is_progress(name: str) -> Callable[[Event], bool]:
+    return lambda event: event.as_json()["event"] == "progress" and event.as_json()["name"] == name
+
+
 STOPS: dict[str, list[Callable[[Event], bool]]] = {
     "at an update": [is_step(3)],
     "twice": [is_step(1), is_step(2)],
     "before training": [is_kind("chosen")],
     "after training": [is_kind("artifact")],
+    "in what was kept": [is_progress("tuned (retention)"), is_progress("base (retention)")],
 }
 
 
@@ -67,6 +72,8 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     for _ in go_on(path):
         pass
     assert samples(path) == samples(expected)
+    measured = [line for line in (path / "samples.jsonl").read_text().splitlines() if '"part": "retention"' in line]
+    assert len(measured) == len(set(measured)) == 2 * 160  # nothing was asked twice
     folder = "adapter" if (expected / "adapter").exists() else "model"
     for file in sorted((expected / folder).glob("*.safetensors")):
         ours, theirs = load_file(path / folder / file.name), load_file(file)
@@ -78,6 +85,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
         assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
     ours, theirs = (json.loads((p / "report.json").read_text()) for p in (path, expected))
     assert ours["task"] == theirs["task"]
+    assert ours["retention"] == theirs["retention"]
     assert ours["weights"] == theirs["weights"]
     for report in (ours, theirs):
         report["data"].pop("held_out_opened")  # how often these items were opened on this machine, by any run

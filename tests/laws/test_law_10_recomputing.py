@@ -88,9 +88,33 @@ def test_the_text_of_every_sample_encodes_to_what_the_model_was_given(
     """The promise of samples.jsonl: its prompt, encoded without special tokens, is the model's exact input."""
     transformers = pytest.importorskip("transformers")
     tokenizer = transformers.AutoTokenizer.from_pretrained(world / "model", local_files_only=True)
-    asked = [line for line in lines_of(finished(method)) if line["arm"] != "simple"]
+    asked = [line for line in lines_of(finished(method)) if line["arm"] != "simple" and line["slice"] != "general_text"]
     assert len(asked) > 30
+    assert {"validation", "held_out", "retention"} == {line["part"] for line in asked}
     for line in asked:
         ids = tokenizer(line["prompt"], add_special_tokens=False)["input_ids"]
         assert len(ids) == line["prompt_tokens"]
         assert line["prompt"].endswith("<|im_start|>assistant\n")
+
+
+@METHODS
+def test_what_was_kept_is_counted_by_hand(method: str, finished: Callable[[str], Path]) -> None:
+    run = finished(method)
+    part, lines = json.loads((run / "report.json").read_text(encoding="utf-8"))["retention"], lines_of(run)
+    values: dict[tuple[str, str], list[float]] = {}
+    for line in lines:
+        if line["part"] == "retention":
+            values.setdefault((line["arm"], line["slice"]), []).append(line["score"])
+            for name, value in line["other_scores"].items():
+                values.setdefault((line["arm"], {"margin": "knowledge_margin"}.get(name, name)), []).append(value)
+    assert [probe["name"] for probe in part["probes"]] == [
+        "knowledge", "knowledge_margin", "general_text", "requests", "spill_over"
+    ]  # fmt: skip
+    for probe in part["probes"]:
+        for arm in ("base", "tuned"):
+            own = values[arm, probe["name"]]
+            assert probe["count"] == len(own)
+            assert probe[arm] == pytest.approx(sum(own) / len(own), abs=1e-12)
+        assert probe["low"] <= probe["difference"] <= probe["high"]
+    base = [line for line in lines if (line["part"], line["arm"]) == ("retention", "base")]
+    assert len({line["item"] for line in base}) == len(base) == 160

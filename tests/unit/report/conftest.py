@@ -62,6 +62,21 @@ def _line(part: str, arm: str, i: int, score: float, scoring: str | None) -> dic
     }
 
 
+def retention_lines(spilled: int = 2) -> list[dict[str, Any]]:
+    """General questions and requests of base and tuned; the tuned model answers some requests in the task's format."""
+    found = []
+    for arm in ("base", "tuned"):
+        for probe, count in (("knowledge", 60), ("general_text", 20), ("requests", 40)):
+            for i in range(count):
+                spill = arm == "tuned" and probe == "requests" and i < spilled
+                others = {"knowledge": {"margin": 0.5 - i / 60}, "requests": {"spill_over": int(spill)}}.get(probe, {})
+                score = 3.0 + i / 20 if probe == "general_text" else float(not spill and i % 4 > 0)
+                line = _line("retention", arm, i, score, "generation" if probe == "requests" else "likelihood")
+                more = {"item": f"{probe}:{i + 1}", "slice": probe, "other_scores": others}
+                found.append(line | more | ({"prompt": ""} if probe == "general_text" else {}))
+    return found
+
+
 def _events(metric: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     step = {"event": "step", "steps": 3, "grad_norm": 1.0, "learning_rate": 0.001, "memory_bytes": 1_500_000_000}
     stages = {"load": 5.0, "prompts": 60.0, "train": 120.0, "base": 30.0, "similar_4": 45.0, "tuned": 40.0}
@@ -120,7 +135,7 @@ def write_run(run: Path, right: dict[str, set[int]], best_prompt: str = "similar
     (run / "weights.json").write_text(json.dumps(moved), encoding="utf-8")
     lines = [_line("validation", "base", i, 1.0, "generation") for i in range(6)]
     lines += [_line("held_out", a, i, float(i in r), scoring[a]) for a, r in right.items() for i in range(20)]
-    _write_lines(run / "samples.jsonl", lines)
+    _write_lines(run / "samples.jsonl", lines + retention_lines())
     _write_lines(run / "events.jsonl", _events(SHARE, "generate"))
     return run
 

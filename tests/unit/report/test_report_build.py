@@ -82,7 +82,7 @@ def test_data_adds_up_and_says_how_often_the_items_were_opened(run_directory: Pa
 def test_validation_lines_decide_nothing(run_directory: Path) -> None:
     before = build(run_directory)
     lines = (run_directory / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if json.loads(line)["part"] == "held_out"]
+    kept = [line for line in lines if json.loads(line)["part"] != "validation"]
     assert len(kept) < len(lines)
     (run_directory / "samples.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
     assert build(run_directory) == before
@@ -92,7 +92,11 @@ def test_lines_in_another_scoring_than_the_chosen_one_are_passed_over(run_direct
     before = build(run_directory)
     path = run_directory / "samples.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    other = [{**line, "scoring": "likelihood", "score": 1.0, "prompt_tokens": 9} for line in lines if line["scoring"]]
+    other = [
+        {**line, "scoring": "likelihood", "score": 1.0, "prompt_tokens": 9}
+        for line in lines
+        if line["scoring"] and line["part"] == "held_out"
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines + other), encoding="utf-8")
     assert build(run_directory) == before
 
@@ -162,3 +166,34 @@ def test_a_users_own_aggregate_is_never_run_from_the_directory(run_directory: Pa
         build(run_directory)
     path.write_text(path.read_text(encoding="utf-8").replace("program_equal", "exact"), "utf-8")
     assert build(run_directory, [load("exact")]).task.metric.name == "exact"
+
+
+def test_retention_is_computed_from_its_lines(run_directory: Path, text_run: Path) -> None:
+    report = build(run_directory)
+    assert report.retention is not None
+    probes = {probe.name: probe for probe in report.retention.probes}
+    assert {name: probe.count for name, probe in probes.items()} == {
+        "knowledge": 60, "knowledge_margin": 60, "general_text": 20, "requests": 40, "spill_over": 40
+    }  # fmt: skip
+    assert (probes["requests"].base, probes["requests"].tuned) == (30 / 40, 29 / 40)  # one of the two had failed before
+    assert (probes["spill_over"].base, probes["spill_over"].tuned) == (0, 2 / 40)
+    assert report.retention.kept == "not_shown"
+    assert "general answers were not shown to be kept" in report.verdict.sentence
+    assert build(text_run).retention is None  # no lines
+
+
+def test_a_loss_changes_the_next_command_and_not_the_kind(run_directory: Path) -> None:
+    before = build(run_directory).verdict
+    path = run_directory / "samples.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        if (line["part"], line["arm"], line["slice"]) == ("retention", "tuned", "requests"):
+            line |= {"score": 0.0, "other_scores": {"spill_over": 1}}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    report = build(run_directory)
+    assert report.retention is not None
+    assert report.retention.kept == "lost"
+    assert report.verdict.kind == before.kind == "fine_tune"
+    assert "40 of 40 general requests were answered in the task's own format" in report.verdict.sentence
+    assert report.verdict.next_command == "burnish run recipes/cad/recipe.yaml training.learning_rate=0.0002"
+    assert report.retention.next_command == report.verdict.next_command

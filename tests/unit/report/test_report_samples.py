@@ -41,9 +41,18 @@ def test_without_right_and_wrong_the_worst_come_first(text_run: Path) -> None:
     [
         ("tunde", None, r'"tunde" has no held_out items .* it has base, few_shot_4, .* Did you mean "tuned"'),
         ("tuned", "validation", r'"tuned" has no validation items .* it has base'),
-        ("tuned", "train", r'--part: "train" is unknown; known are held_out, validation'),
+        ("tuned", "train", r'--part: "train" is unknown; known are held_out, validation, retention'),
     ],
 )
 def test_wrong_names_are_explained(run_directory: Path, arm: str, part: str | None, said: str) -> None:
     with pytest.raises(RunError, match=said):
         list(show_samples(run_directory, arm, part=part))
+
+
+def test_general_questions_and_requests(run_directory: Path) -> None:
+    lines = list(show_samples(run_directory, "tuned", part="retention"))
+    assert lines[0].startswith("tuned, retention: 120 items, scored by right")
+    assert any("item general_text:1 · slice general_text · nats per token 3" in line for line in lines)
+    wrong = [line for line in show_samples(run_directory, "tuned", wrong=True, part="retention") if "--- item" in line]
+    assert len(wrong) == 15 + 11  # of the questions, and of the requests
+    assert "--- item requests:1 · slice requests · right 0 · spill_over 1 · read by generation" in wrong[15]

@@ -30,7 +30,7 @@ def test_closing_lines_say_everything_within_fifteen(run_directory: Path) -> Non
     text = "\n".join(lines)
     assert len(lines) <= 15
     assert max(map(len, lines)) <= 80
-    assert " ".join(text.split()).startswith(report.verdict.sentence)
+    assert "kept    not shown: knowledge 45→45/60, requests 30→29/40, spill-over 0→2/40" in lines
     for said in ("85.0 %", "64.0-94.8 %", "17/20", "similar_4 *", "known 12/12 against 5/12", "moved by 2.1 %"):
         assert said in text
     for said in ("5.0 min (training 2.0 min)", "1.9 GB", "19.6 MB", "opened 2 times"):
@@ -38,6 +38,13 @@ def test_closing_lines_say_everything_within_fifteen(run_directory: Path) -> Non
     assert f"report  {Path('runs/demo/report.json')}" in lines
     assert "next    .venv/bin/burnish chat runs/demo" in lines
     assert "yours   .venv/bin/burnish init YOUR.csv" in lines
+
+
+def test_a_run_that_did_not_measure_it_has_no_line_on_what_was_kept(text_run: Path) -> None:
+    report = build(text_run)
+    lines = closing_lines(report, command="burnish", run=Path("r"))
+    assert not [line for line in lines if line.startswith("kept")]
+    assert " ".join("\n".join(lines).split()).startswith(report.verdict.sentence)
 
 
 def test_chat_is_named_whatever_the_verdict(make_run: Callable[[dict[str, set[int]]], Path]) -> None:
