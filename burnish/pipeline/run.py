@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 import transformers
 
+from burnish.data.check import masks
 from burnish.errors import RunError
 from burnish.pipeline.arms import choose_prompts, choose_scoring, measure_closed, measure_held_out
-from burnish.pipeline.directory import DATA, RunDirectory, check_free, free_name
+from burnish.pipeline.directory import DATA, MASK, RunDirectory, check_free, free_name
 from burnish.pipeline.events import Asked, Finished, Note, Plan, Started, Task, as_line
 from burnish.pipeline.fit import train_stage
 from burnish.pipeline.plan import forward_rate, minutes, plan_lines
@@ -54,6 +55,7 @@ def begin(
     run = RunDirectory.create(path, resolved_yaml(prepared.recipe, comment))
     with run.held():
         run.put(DATA, data_part(prepared))
+        run.put(MASK, masks(prepared.tokenized, prepared.encoder))
         session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
         yield from _kept(session, _opening(session, notes))
         yield from _kept(session, _stages(session))
