@@ -23,8 +23,8 @@ from burnish.pipeline.session import Session, Stop
 from burnish.pipeline.start import Prepared, data_part, loaded_from, prepare, processor, refuse_python_from
 from burnish.pipeline.tuned import recipe_of
 from burnish.proof.prompting import candidates
-from burnish.report.build import write
 from burnish.report.measured import task_as_json
+from burnish.report.publish import publish
 from burnish.report.schema import Report
 from burnish.training.events import Event
 from burnish.version import VERSION
@@ -193,7 +193,7 @@ def _stages(session: Session) -> Iterator[Event]:
     seconds = round((now - session.began).total_seconds(), 3)
     end = Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path))
     session.run.tell([end.as_json()])  # first, since the report tells when it ended
-    report = write(session.run.path, session.prepared.task.metrics)
+    report = publish(session.run.path, session.prepared.task.metrics)
     yield replace(end, report=report.to_json())
 
 

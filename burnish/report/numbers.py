@@ -1,5 +1,7 @@
 """Numbers of a report as people read them: shares in percent, sizes and times in whole units."""
 
+from pathlib import PurePath
+
 from burnish.report.schema import MetricPart, ScoreRow, TaskPart
 
 
@@ -20,6 +22,22 @@ def slices(task: TaskPart) -> list[str]:
     return [name for name in names if name != "all"]
 
 
+def arm_name(arm: str) -> str:
+    """An arm in words."""
+    kind, _, count = arm.rpartition("_")
+    words = {"base": "base model", "tuned": "fine-tuned", "simple": "no language model"}
+    if kind in ("few_shot", "similar") and count.isdigit():
+        which = "fixed" if kind == "few_shot" else "similar"
+        words[arm] = f"prompt: {count} {which} example" + "s" * (count != "1")
+    return words.get(arm, arm)
+
+
+def recipe_name(recipe: str) -> str:
+    """A recipe's short name: that of its folder where the file is called recipe.yaml."""
+    path = PurePath(recipe)
+    return (path.parent.name if path.stem == "recipe" else path.stem) or recipe
+
+
 def amount(value: float | None, share: bool, digits: int = 1) -> str:
     """`93.3 %` or `-1.234`; an end that is not bounded as `?`."""
     if value is None:
@@ -32,6 +50,18 @@ def ends(low: float | None, high: float | None, share: bool, sign: str = " %") -
     if share and low is not None and high is not None:
         return f"{100 * low:.1f}-{100 * high:.1f}{sign}"
     return f"{amount(low, share)} to {amount(high, share)}"
+
+
+def signed(value: float | None, share: bool) -> str:
+    """A difference: `+50.0` points for shares, `-0.123` for the rest; an end that is not bounded as `?`."""
+    if value is None:
+        return "?"
+    return f"{100 * value:+.1f}" if share else f"{value:+.3f}"
+
+
+def p_value(value: float | None) -> str:
+    """`0.002`, `<0.001`, or nothing where there is none."""
+    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def counted(row: ScoreRow, share: bool) -> str:

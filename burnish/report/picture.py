@@ -7,10 +7,9 @@ it reads the same on a dark page; text is text.
 import math
 import textwrap
 from dataclasses import dataclass
-from pathlib import PurePath
 from xml.sax.saxutils import escape
 
-from burnish.report.numbers import amount, counted, is_share, primary, slices, span
+from burnish.report.numbers import amount, arm_name, counted, is_share, primary, recipe_name, slices, span
 from burnish.report.schema import Report, ScoreRow, TaskPart
 
 WIDTH = 900
@@ -68,23 +67,13 @@ def _has_rows(group: tuple[str, list[_Row]]) -> bool:
 
 
 def _arms(task: TaskPart) -> list[_Row]:
-    return [_Row(row, _name(row.arm), _colour(row.arm, task)) for row in primary(task)]
+    return [_Row(row, arm_name(row.arm), _colour(row.arm, task)) for row in primary(task)]
 
 
 def _slice(task: TaskPart, name: str) -> list[_Row]:
     wanted = (task.best_prompt, "tuned")
     rows = [row for row in primary(task, name) if row.arm in wanted]
-    return [_Row(row, _name(row.arm), _colour(row.arm, task), small=True) for row in rows]
-
-
-def _name(arm: str) -> str:
-    """An arm in words."""
-    kind, _, count = arm.rpartition("_")
-    words = {"base": "base model", "tuned": "fine-tuned", "simple": "no language model"}
-    if kind in ("few_shot", "similar") and count.isdigit():
-        which = "fixed" if kind == "few_shot" else "similar"
-        words[arm] = f"prompt: {count} {which} example" + "s" * (count != "1")
-    return words.get(arm, arm)
+    return [_Row(row, arm_name(row.arm), _colour(row.arm, task), small=True) for row in rows]
 
 
 def _colour(arm: str, task: TaskPart) -> str:
@@ -161,10 +150,4 @@ def _note(report: Report) -> str:
         text += "Orange: the base model" + (". " if task.kind == "text" else ", the best prompt on validation items. ")
     else:
         text += "Orange: the best prompt, chosen on validation items. "
-    return text + f"Recipe {_recipe(where.recipe)}, seed {where.seed}, burnish {where.burnish}."
-
-
-def _recipe(recipe: str) -> str:
-    """A recipe's short name: that of its folder where the file is called recipe.yaml."""
-    path = PurePath(recipe)
-    return (path.parent.name if path.stem == "recipe" else path.stem) or recipe
+    return text + f"Recipe {recipe_name(where.recipe)}, seed {where.seed}, burnish {where.burnish}."

@@ -35,7 +35,7 @@ def test_closing_lines_say_everything_within_fifteen(run_directory: Path) -> Non
         assert said in text
     for said in ("5.0 min (training 2.0 min)", "1.9 GB", "19.6 MB", "opened 2 times"):
         assert said in text
-    assert f"report  {Path('runs/demo/report.json')}" in lines
+    assert f"report  {Path('runs/demo/report.html')}" in lines
     assert "next    .venv/bin/burnish chat runs/demo" in lines
     assert "yours   .venv/bin/burnish init YOUR.csv" in lines
 
@@ -58,7 +58,7 @@ def test_a_long_sentence_and_many_slices_still_fit(run_directory: Path, slices: 
     lines = closing_lines(report.model_copy(update={"verdict": verdict, "task": task}), command="b", run=Path("r"))
     assert len(lines) <= 15
     assert lines[0].startswith("It helps a lot")
-    assert any("(More in report.json.)" in line for line in lines)
+    assert any("(More in report.html.)" in line for line in lines)
 
 
 def test_bars_show_value_and_interval() -> None:
