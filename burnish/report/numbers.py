@@ -1,5 +1,6 @@
 """Numbers of a report as people read them: shares in percent, sizes and times in whole units."""
 
+import math
 from pathlib import PurePath
 
 from burnish.report.schema import MetricPart, ScoreRow, TaskPart
@@ -77,6 +78,15 @@ def span(rows: list[ScoreRow], share: bool) -> tuple[float, float]:
     low, high = min(known), max(known)
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return low - room, high + room
+
+
+def ticks(scale: tuple[float, float]) -> list[float]:
+    """Round values within a scale, three to six of them."""
+    width = scale[1] - scale[0]
+    power = 10 ** math.floor(math.log10(width))
+    step = next(size * power for size in (1, 0.5, 0.25, 0.2) if width / (size * power) >= 3)
+    first = math.ceil(scale[0] / step - 1e-9)
+    return [i * step for i in range(first, math.floor(scale[1] / step + 1e-9) + 1)]
 
 
 def memory(count: int) -> str:

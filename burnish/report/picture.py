@@ -4,12 +4,11 @@ Colours are Okabe and Ito's, which colour-blind people tell apart; the picture b
 it reads the same on a dark page; text is text.
 """
 
-import math
 import textwrap
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from burnish.report.numbers import amount, arm_name, counted, is_share, primary, recipe_name, slices, span
+from burnish.report.numbers import amount, arm_name, counted, is_share, primary, recipe_name, slices, span, ticks
 from burnish.report.schema import Report, ScoreRow, TaskPart
 
 WIDTH = 900
@@ -124,7 +123,7 @@ def _dot(row: _Row, y: float, scale: tuple[float, float], share: bool) -> list[s
 
 def _axis(scale: tuple[float, float], share: bool, top: float, bottom: float, task: TaskPart) -> list[str]:
     found = []
-    for value in _ticks(scale):
+    for value in ticks(scale):
         x = _x(value, scale)
         found.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" stroke="{LINE}"/>')
         label = f"{100 * value:.0f} %" if share else f"{value:.4g}"
@@ -132,15 +131,6 @@ def _axis(scale: tuple[float, float], share: bool, top: float, bottom: float, ta
     meaning = "share of items that are right" if share else f"{task.metric.unit}, {task.metric.better} is better"
     found.append(_text((LEFT + RIGHT) / 2, bottom + 36, meaning, size=12.5, colour=FAINT, anchor="middle"))
     return found
-
-
-def _ticks(scale: tuple[float, float]) -> list[float]:
-    """Round values within the scale, three to six of them."""
-    width = scale[1] - scale[0]
-    power = 10 ** math.floor(math.log10(width))
-    step = next(size * power for size in (1, 0.5, 0.25, 0.2) if width / (size * power) >= 3)
-    first = math.ceil(scale[0] / step - 1e-9)
-    return [i * step for i in range(first, math.floor(scale[1] / step + 1e-9) + 1)]
 
 
 def _note(report: Report) -> str:

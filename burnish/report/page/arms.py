@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 
 from burnish.report.material import Material
-from burnish.report.numbers import amount, arm_name, counted, ends, is_share, p_value, primary, signed, slices, span
-from burnish.report.page.charts import Interval, Scale, Tone, intervals, ticks
+from burnish.report.numbers import (
+    amount,
+    arm_name,
+    counted,
+    ends,
+    is_share,
+    p_value,
+    primary,
+    signed,
+    slices,
+    span,
+    ticks,
+)
+from burnish.report.page.charts import Interval, Scale, Tone, intervals
 from burnish.report.page.markup import Child, Html, folded, joined, numbers, quoted, section, table, tag
 from burnish.report.schema import ScoreRow, TaskPart
 
@@ -37,10 +49,10 @@ def tone(arm: str, task: TaskPart) -> Tone:
     return "tuned" if arm == "tuned" else "prompt" if arm == task.best_prompt else "other"
 
 
-def _drawn(row: ScoreRow, task: TaskPart, name: Child = None) -> Interval:
+def _drawn(row: ScoreRow, task: TaskPart) -> Interval:
     share = is_share(task.metric)
     interval = ends(row.low, row.high, share)
-    name = name or joined([quoted(arm_name(row.arm)), _best(row.arm, task)])
+    name = joined([quoted(arm_name(row.arm)), _best(row.arm, task)])
     note = f"{interval} · {counted(row, share)}"
     return Interval(name, row.value, row.low, row.high, tone(row.arm, task), amount(row.value, share), note)
 

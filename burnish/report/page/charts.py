@@ -3,11 +3,11 @@
 Colours come from the style sheet, since they differ in the dark; each kind of mark has a shape of its own.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from burnish.report.numbers import ticks
 from burnish.report.page.markup import Child, Html, joined, tag
 
 Tone = Literal["tuned", "prompt", "other"]
@@ -26,15 +26,6 @@ class Interval:
     tone: Tone
     amount: str
     note: str
-
-
-def ticks(scale: Scale) -> list[float]:
-    """Round values within the scale, three to six of them."""
-    width = scale[1] - scale[0]
-    power = 10 ** math.floor(math.log10(width))
-    step = next(size * power for size in (1, 0.5, 0.25, 0.2, 0.1) if width / (size * power) >= 3)
-    first = math.ceil(scale[0] / step - 1e-9)
-    return [i * step for i in range(first, math.floor(scale[1] / step + 1e-9) + 1)]
 
 
 def place(value: float, scale: Scale) -> float:
@@ -111,12 +102,12 @@ def stacked(parts: Sequence[Share]) -> Html:
     return joined([bar, tag("ul", *legend, class_="legend")])
 
 
-def bars(rows: Sequence[tuple[Child, float, str]], about: str, *, look: str = "bar") -> Html:
-    """Horizontal bars from zero: name, value, number."""
-    most = max((value for _, value, _ in rows), default=0) or 1
+def bars(rows: Sequence[tuple[Child, float, str, Tone]], about: str) -> Html:
+    """Horizontal bars from zero: name, value, number, colour."""
+    most = max((value for _, value, _, _ in rows), default=0) or 1
     drawn = []
-    for name, value, amount in rows:
-        bar = tag("rect", width=f"{100 * value / most:.2f}%", height="100%", rx=2, class_=look)
+    for name, value, amount, tone in rows:
+        bar = tag("rect", width=f"{100 * value / most:.2f}%", height="100%", rx=2, class_=f"bar {tone}")
         plot = tag("svg", bar, class_="plot", role="img", aria_label=amount)
         drawn.append(tag("div", tag("div", name, class_="name"), plot, tag("div", amount, class_="amount")))
     return tag("div", *drawn, tag("p", about, class_="about"), class_="rows bars")
@@ -158,7 +149,7 @@ def thinned(points: Sequence[tuple[float, float]], most: int = POINTS) -> list[t
 
 
 def curves(lines: Sequence[Curve], across: str, form: str = ".3g", *, low: bool = False) -> Html:
-    """Lines in one frame, the legend above. `across` names the horizontal axis, `form` formats the vertical one.
+    """Lines in one frame, the legend of several above. `across` names the horizontal axis, `form` formats the vertical one.
 
     `low`: in a low frame that begins at zero.
     """
@@ -183,9 +174,10 @@ def curves(lines: Sequence[Curve], across: str, form: str = ".3g", *, low: bool 
     height = [tag("span", f"{v:{form}}", style=f"bottom:{place(v, high):.2f}%") for v in ticks(high)]
     left = tag("div", *height, class_="heights", aria_hidden="true")
     below = _axis([(place(x, wide), f"{x:g}") for x in ticks(wide) if x == int(x)])
-    legend = [tag("li", tag("span", class_=f"swatch {line.look}"), line.name) for line in lines]
+    words = [tag("li", tag("span", class_=f"swatch {line.look}"), line.name) for line in lines]
+    legend = tag("ul", *words, class_="legend") if len(lines) > 1 else None
     frame = tag("div", left, plot, below, class_="frame with-heights")
-    return tag("div", tag("ul", *legend, class_="legend"), frame, tag("p", across, class_="about"), class_="chart")
+    return tag("div", legend, frame, tag("p", across, class_="about"), class_="chart")
 
 
 def _room(values: Sequence[float], share: float) -> Scale:
@@ -198,5 +190,6 @@ def _room(values: Sequence[float], share: float) -> Scale:
 def _path(line: Curve, wide: Scale, high: Scale) -> Html:
     """A polyline in a stretched frame; dots are strokes of no length, which stay round however it is stretched."""
     at = [f"{place(x, wide):.2f} {100 - place(y, high):.2f}" for x, y in line.points]
-    d = "".join(f"M{p}h0" for p in at) if line.dots else "M" + "L".join(at)
-    return tag("path", d=d, vector_effect="non-scaling-stroke", class_=f"{line.look} {'dots' if line.dots else 'line'}")
+    dots = line.dots or len(at) == 1
+    d = "".join(f"M{p}h0" for p in at) if dots else "M" + "L".join(at)
+    return tag("path", d=d, vector_effect="non-scaling-stroke", class_=f"{line.look} {'dots' if dots else 'line'}")

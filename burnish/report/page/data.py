@@ -10,6 +10,7 @@ from burnish.report.text import clipped
 
 IDS = 20  # of dropped records, for each reason
 LABELS = 100
+NOTES, NOTE = 40, 500  # remarks on the data, and characters of each
 REASONS = {
     "empty": "nothing to ask or nothing to answer",
     "overlap": "the input is in a held-out or validation file too",
@@ -35,7 +36,7 @@ def data(found: Material) -> Html:
         stacked(parts),
         numbers(table(("where", "records"), rows)),
         _dropped(part.dropped, raw.get("dropped_ids") or {}),
-        tag("ul", *(tag("li", line) for line in _remarks(found))),
+        _remarks(found),
         _labels(raw.get("labels") or ()),
         _files(raw.get("files") or ()),
         _masks(found.kept.masks),
@@ -56,7 +57,7 @@ def _dropped(counts: Mapping[Any, int], ids: Mapping[str, Sequence[str]]) -> Htm
     )
 
 
-def _remarks(found: Material) -> list[Child]:
+def _remarks(found: Material) -> Html | None:
     """What else was noticed, a line each."""
     part, raw = found.report.data, found.kept.data
     lines: list[Child] = []
@@ -72,7 +73,9 @@ def _remarks(found: Material) -> list[Child]:
     if part.held_out_opened > 1:
         text = f"These held-out items were opened {part.held_out_opened} times on this machine, this run included."
         lines.append(f"{text} Choices made in between are not covered by the intervals.")
-    return lines + [quoted(clipped(str(text), 500)) for text in (*raw.get("label_variants", ()), *raw.get("notes", ()))]
+    said = [str(text) for name in ("label_variants", "notes") for text in raw.get(name) or ()]
+    lines += [quoted(clipped(text, NOTE)) for text in said[:NOTES]]
+    return tag("ul", *(tag("li", line) for line in lines)) if lines else None
 
 
 def _labels(labels: Sequence[str]) -> Html | None:

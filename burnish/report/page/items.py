@@ -65,7 +65,7 @@ def changed(found: Material, pictures: Pictures) -> Html:
 
 def _examples(found: Material, outcome: Outcome, cases: Sequence[Case], pictures: Pictures) -> Html:
     name, meaning = WORDS[outcome]
-    of = f", {EXAMPLES} of them" if len(cases) > EXAMPLES else ""
+    of = f"; {EXAMPLES} are shown" if len(cases) > EXAMPLES else ""
     arms = list(dict.fromkeys((found.best, "tuned")))
     cards = [card(found, case, arms, pictures) for case in cases[:EXAMPLES]]
     look = LOOKS.get(outcome, outcome)
@@ -82,10 +82,8 @@ def side_by_side(found: Material, pictures: Pictures) -> Html:
     count = f"All {len(cases)}" if len(shown) == len(cases) else f"{len(shown)} of {len(cases)}"
     directory = found.kept.needed("started")["run"]
     intro: list[Child] = [
-        tag("p", f"{count} {found.items}, {order}."),
-        tag(
-            "p", "Every one stands in samples.jsonl; ", tag("code", f"burnish samples {directory} --arm tuned --wrong")
-        ),
+        tag("p", f"{count} {found.items}, {order}. Every one stands in samples.jsonl, and is printed by"),
+        tag("pre", f"burnish samples {directory} --arm tuned", class_="command"),
     ]
     if found.beginning.strip():
         intro.append(folded("Each request begins alike; that is left out below", passage(found.beginning)))
@@ -105,22 +103,19 @@ def card(found: Material, case: Case, arms: Sequence[str], pictures: Pictures, n
         tag("span", quoted(case.slice), class_="slice") if case.slice is not None else None,
     ]
     if found.report.task.kind == "text":
-        cells = [_cell("document", case.expected, None, None)]
-        cells += [_cell(arm_name(arm), None, _mark(found, case, arm), None) for arm in arms]
+        cells = [_cell("document", passage(case.expected))]
+        cells += [_cell(arm_name(arm), None, _mark(found, case, arm)) for arm in arms]
     else:
-        cells = [_cell("expected", case.expected, None, pictures.of(case.expected))]
+        cells = [_cell("expected", passage(case.expected), None, pictures.of(case.expected))]
         for arm in arms:
             answer = case.answer(arm)
             name = "best prompt" if arm == found.best != "base" else arm_name(arm)
-            cells.append(
-                _cell(name, answer or "", _mark(found, case, arm), pictures.of(answer), asked=answer is not None)
-            )
+            cells.append(_cell(name, passage(answer), _mark(found, case, arm), pictures.of(answer)))
     asked = tag("div", passage(case.asked), class_="asked") if found.report.task.kind != "text" else None
     return tag("article", tag("header", *head), asked, tag("div", *cells, class_="answers"), class_="item")
 
 
-def _cell(name: str, text: str | None, mark: Html | None, picture: Html | None, asked: bool = True) -> Html:
-    body = None if text is None else passage(text if asked else None)
+def _cell(name: str, body: Html | None, mark: Html | None = None, picture: Html | None = None) -> Html:
     return tag("div", tag("h4", quoted(name), mark), picture, body)
 
 

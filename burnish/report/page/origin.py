@@ -2,11 +2,11 @@
 
 from burnish.report.material import Material
 from burnish.report.numbers import arm_name, primary
-from burnish.report.page.markup import Child, Html, folded, passage, quoted, section, table, tag
+from burnish.report.page.markup import Child, Html, folded, quoted, section, table, tag
 from burnish.report.text import clipped
 
 PROMPT = 20_000  # characters of a prompt
-NOTES = 40
+NOTES, NOTE = 40, 500  # remarks, and characters of each
 
 
 def prompts(found: Material) -> Html:
@@ -74,5 +74,5 @@ def _notes(found: Material) -> Html | None:
     if not texts:
         return None
     more = f"{len(texts) - NOTES} more, in events.jsonl" if len(texts) > NOTES else None
-    shown = [tag("li", passage(text)) for text in texts[:NOTES]]
+    shown = [tag("li", quoted(clipped(text, NOTE))) for text in texts[:NOTES]]
     return folded("What the run remarked", tag("ul", *shown), more)

@@ -64,9 +64,9 @@ def _requests(pairs: list[Pair]) -> list[Html]:
 
 
 def _spilt(line: Line) -> float:
+    """1 where the answer is in the task's own format; 0 where it is not, or where that cannot be told."""
     others = line["other_scores"]
-    found = others.get("spill_over", 0) if isinstance(others, dict) else 0
-    return float(found)
+    return float((others.get("spill_over") if isinstance(others, dict) else None) or 0)
 
 
 def _score(line: Line) -> float:

@@ -19,7 +19,7 @@ def training(found: Material) -> Html:
     lines = [Curve("training loss of each update", thinned(losses), "faint-line")] if losses else []
     if len(losses) > 20:
         lines.append(Curve("its mean over neighbours", thinned(losses, 20), "tuned-line"))
-    lines += [Curve("validation loss", checks, "prompt-dots", dots=True)] if checks else []
+    lines += [Curve("validation loss", thinned(checks), "prompt-dots", dots=True)] if checks else []
     inside: list[Child] = [tag("p", _told(found, len(steps)))]
     if lines:
         inside.append(curves(lines, "update; loss in nats per trained token", "g"))
@@ -57,7 +57,8 @@ def _tables(found: Material) -> list[Html]:
         text = f"Each {every}th of {len(steps)} updates; all stand in events.jsonl."
         found_tables.append(tag("p", text, class_="about"))
     if evaluations:
-        checks = [[f"{e['step']}", f"{e['loss']:.4f}", "best so far" if e["best"] else ""] for e in evaluations]
+        few = evaluations[:: -(-len(evaluations) // ROWS)]
+        checks = [[f"{e['step']}", f"{e['loss']:.4f}", "best so far" if e["best"] else ""] for e in few]
         found_tables = [table(("update", "validation loss", ""), checks, left=0), *found_tables]
     return found_tables
 

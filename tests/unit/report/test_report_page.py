@@ -105,7 +105,7 @@ def test_what_training_changed_is_counted_and_shown(run_directory: Path) -> None
         "wrong": 3,
     }
     text = text_of(page(found), "changed")
-    assert f"fixed: 10 the best prompt had them wrong, tuned has them right, {EXAMPLES} of them" in text
+    assert f"fixed: 10 the best prompt had them wrong, tuned has them right; {EXAMPLES} are shown" in text
     assert "broken: " not in text
     assert found.cases[4].asked == "question 4"  # the instruction that all share is shown once
 
@@ -116,9 +116,9 @@ def test_the_worst_answers_come_first(run_directory: Path) -> None:
     assert [case.item for case in found.worst_first()][:4] == [f"held_out.jsonl:{n}" for n in (1, 18, 19, 20)]
     assert found.outcome(found.cases[0]) == "broken"
     text = text_of(page(found), "samples")
-    assert "All 20 held-out items, wrong answers of the tuned model first." in text
+    assert "All 20 held-out items, wrong answers of the tuned model first. Every one stands in samples.jsonl" in text
     assert text.index("held_out.jsonl:18") < text.index("held_out.jsonl:2")
-    assert "burnish samples runs/demo --arm tuned --wrong" in text
+    assert "burnish samples runs/demo --arm tuned" in text
 
 
 def test_curves_tell_each_step_once(run_directory: Path) -> None:
@@ -261,7 +261,7 @@ def test_seventy_seven_labels(run_directory: Path) -> None:
 
 
 def retention_lines() -> Lines:
-    """Three questions (kept, lost, never known) and two requests (one that brings back the task's format)."""
+    """Questions kept, lost and never known; requests answered plainly, in the task's format, and untold."""
     right = {"q1": (1.0, 1.0), "q2": (1.0, 0.0), "q3": (0.0, 0.0)}
     plain = {"part": "retention", "group": None, "seed": 0, "prompt": "p", "scoring": "likelihood", "expected": "e"}
     rows: Lines = []
@@ -270,7 +270,7 @@ def retention_lines() -> Lines:
         for item, scores in right.items():
             more = {"slice": "knowledge", "score": scores[arm], "other_scores": {"margin": 0.5}}
             rows.append({**plain, **more, "arm": name, "item": f"knowledge:{item}", "answer": f"{item} said"})
-        for item, spilt in (("calm", 0), ("spilt", arm)):
+        for item, spilt in (("calm", 0), ("spilt", arm), ("untold", None)):
             more = {"slice": "requests", "score": 1.0, "other_scores": {"spill_over": spilt}}
             rows.append({**plain, **more, "arm": name, "item": f"requests:{item}", "answer": f"{item} {name}"})
     return rows

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from burnish.cli.show import show_report
 from burnish.report.build import build
 from burnish.report.picture import WIDTH, arms_svg
 from burnish.report.schema import Report, ScoreRow
@@ -128,3 +129,14 @@ def test_hostile_names_stay_text(run_directory: Path) -> None:
     scores = tuple(r.model_copy(update={"slice": "<b>&\"'"}) if r.slice == "new" else r for r in report.task.scores)
     svg = arms_svg(report.model_copy(update={"task": report.task.model_copy(update={"scores": scores})}))
     assert "<b>&\"' (8 items)" in [element.text for element in texts(svg)]
+
+
+def test_the_command_writes_all_forms_and_says_where_they_are(
+    run_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_report(run_directory, "burnish")
+    said = capsys.readouterr().out.replace("\n", "")  # rich wraps what is wider than the terminal
+    for name in ("report.html", "report.md", "report.json"):
+        assert (run_directory / name).is_file()
+    assert f"report  {run_directory / 'report.html'}" in said
+    assert f"as text {run_directory / 'report.md'}" in said
