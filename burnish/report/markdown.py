@@ -74,11 +74,12 @@ def _arms(found: Material) -> Iterator[str]:
     unit = "share in %" if share else task.metric.unit
     yield from [f"## Arms: {code(task.metric.name)} ({unit}, {task.metric.better} is better)", ""]
     yield from [f"On {task.items} {found.items}; `tuned -` is paired, positive where tuned is better.", ""]
+    starred = None if task.kind == "text" else task.best_prompt
     rows = []
     for name in ("all", *slices(task)[:SLICES]):
         differences = {row.b: row for row in task.differences if row.slice == name}
         for row in primary(task, name):
-            arm = f"{code(row.arm)} \\*" if row.arm == task.best_prompt else code(row.arm)
+            arm = f"{code(row.arm)} \\*" if row.arm == starred else code(row.arm)
             cells = [amount(row.value, share), ends(row.low, row.high, share), counted(row, share)]
             other = differences.get(row.arm)
             apart = ["", "", ""]
@@ -90,11 +91,12 @@ def _arms(found: Material) -> Iterator[str]:
     left_out = len(slices(task)) - SLICES
     if left_out > 0:
         yield from [f"{left_out} more slices stand in report.json.", ""]
-    yield from ["\\* the best prompt, chosen on validation items", ""]
+    if starred:
+        yield from ["\\* the best prompt, chosen on validation items", ""]
     others = [row for row in task.scores if row.metric in task.also and row.slice == "all"]
     if others:
-        cells = [[code(r.metric), code(r.arm), amount(r.value, False), ends(r.low, r.high, False)] for r in others]
-        yield from table(("also", "arm", "value", "95 %"), cells, left=2)
+        listed = [[code(r.metric), code(r.arm), amount(r.value, False), ends(r.low, r.high, False)] for r in others]
+        yield from table(("also", "arm", "value", "95 %"), listed, left=2)
 
 
 def _changed(found: Material) -> Iterator[str]:

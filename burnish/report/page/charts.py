@@ -149,9 +149,9 @@ def thinned(points: Sequence[tuple[float, float]], most: int = POINTS) -> list[t
 
 
 def curves(lines: Sequence[Curve], across: str, form: str = ".3g", *, low: bool = False) -> Html:
-    """Lines in one frame, the legend of several above. `across` names the horizontal axis, `form` formats the vertical one.
+    """Lines in one frame, the legend of several above.
 
-    `low`: in a low frame that begins at zero.
+    `across` names the horizontal axis, `form` formats the vertical one; `low`: in a low frame that begins at zero.
     """
     known = [point for line in lines for point in line.points]
     wide = _room([x for x, _ in known], 0)

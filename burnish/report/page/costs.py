@@ -24,7 +24,9 @@ def cost(found: Material) -> Html:
             ("speed of training", rate),
         ]
     )
-    stages = [(quoted(name), seconds, duration(seconds), tone(name, task)) for name, seconds in part.stage_seconds.items()]
+    stages = [
+        (quoted(name), seconds, duration(seconds), tone(name, task)) for name, seconds in part.stage_seconds.items()
+    ]
     listed = [[quoted(n), f"{s:.1f}", f"{s / (total or 1):.1%}"] for n, s in part.stage_seconds.items()]
     inside: list[Child] = [
         shown,

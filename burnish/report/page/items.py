@@ -96,23 +96,24 @@ def side_by_side(found: Material, pictures: Pictures) -> Html:
 
 
 def card(found: Material, case: Case, arms: Sequence[str], pictures: Pictures, number: int | None = None) -> Html:
-    """One item: what was asked, what was expected, what each arm answered."""
+    """One item: what was asked, what was expected, what each arm answered; a raw document with each arm's loss."""
     head = [
         tag("span", f"{number}", class_="count") if number else None,
         quoted(case.item),
         tag("span", quoted(case.slice), class_="slice") if case.slice is not None else None,
     ]
     if found.report.task.kind == "text":
-        cells = [_cell("document", passage(case.expected))]
-        cells += [_cell(arm_name(arm), None, _mark(found, case, arm)) for arm in arms]
+        asked = case.expected
+        cells = [_cell(arm_name(arm), None, _mark(found, case, arm)) for arm in arms]
     else:
+        asked = case.asked
         cells = [_cell("expected", passage(case.expected), None, pictures.of(case.expected))]
         for arm in arms:
             answer = case.answer(arm)
             name = "best prompt" if arm == found.best != "base" else arm_name(arm)
             cells.append(_cell(name, passage(answer), _mark(found, case, arm), pictures.of(answer)))
-    asked = tag("div", passage(case.asked), class_="asked") if found.report.task.kind != "text" else None
-    return tag("article", tag("header", *head), asked, tag("div", *cells, class_="answers"), class_="item")
+    top = tag("div", passage(asked), class_="asked")
+    return tag("article", tag("header", *head), top, tag("div", *cells, class_="answers"), class_="item")
 
 
 def _cell(name: str, body: Html | None, mark: Html | None = None, picture: Html | None = None) -> Html:

@@ -59,8 +59,8 @@ def passage(text: str | None, *, longest: int = LONGEST) -> Html:
     """A text from data or a model as a block; a long one is folded, a very long one shown in part."""
     if text is None:
         return tag("p", "no text was asked for", class_="faint")
-    if not text:
-        return tag("p", "(empty)", class_="faint")
+    if not text.strip():
+        return tag("p", f"({len(text)} characters of white space)" if text else "(empty)", class_="faint")
     whole = tag("pre", clipped(text, longest), dir="auto")
     lines = text.split("\n")
     if len(text) <= FOLD_CHARACTERS and len(lines) <= FOLD_LINES:

@@ -95,10 +95,15 @@ def _top(found: Material) -> Html:
         tag("p", tag("span", sign, aria_hidden="true"), f" {words}", class_=f"badge {kind}"),
         tag("h1", claim),
         tag("p", rest, class_="rest") if rest else None,
-        tag("div", tag("span", "next"), tag("code", report.verdict.next_command), class_="next"),
+        tag("div", tag("span", "next"), _next(report.verdict.next_command), class_="next"),
         _tiles(found),
         class_="top",
     )
+
+
+def _next(command: str) -> Html:
+    """A command on a line of its own, or advice in words."""
+    return tag("code" if command.startswith("burnish ") else "b", command)
 
 
 def claimed(sentence: str) -> tuple[str, str]:
