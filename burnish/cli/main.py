@@ -151,7 +151,7 @@ def samples(
 
 @app.command()
 def report(directory: Run) -> None:
-    """Compute report.json anew from the run directory, without a model, and show it."""
+    """Write report.html, report.md and report.json anew from the run directory, without a model, and show them."""
     from burnish.cli.show import show_report
 
     show_report(directory, typed_command())

@@ -19,7 +19,7 @@ from burnish.pipeline.recipe import Loaded
 from burnish.pipeline.session import Stop
 from burnish.pipeline.start import prepare
 from burnish.pipeline.use import Conversation
-from burnish.report.build import write
+from burnish.report.publish import MARKDOWN, publish
 from burnish.report.schema import Report
 from burnish.report.terminal import closing_lines, table
 from burnish.training.events import Event
@@ -57,12 +57,13 @@ def show_check(loaded: Loaded) -> None:
 
 
 def show_report(directory: Path, command: str) -> None:
-    """Recompute a report from its directory and show it."""
-    report = write(directory)
+    """Write a report anew from its directory, show it, and say where its forms are."""
+    report = publish(directory)
     console = Console()
     console.print(table(report))
     for line in closing_lines(report, command=command, run=directory, width=console.width):
         typer.echo(line)
+    typer.echo(f"as text {directory / MARKDOWN}")
 
 
 def show_models() -> None:

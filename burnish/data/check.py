@@ -11,7 +11,12 @@ from burnish.data.tokenize import Encoder
 from burnish.types import TokenizedExample
 
 SHOWN = 160  # tokens of an example that are shown; more are left out in the middle of the page, never of the data
-SHADES = {"trained": ("green", "bright_green"), "given": ("white", "bright_black"), "special": ("magenta", "magenta")}
+SHADES = {
+    "trained": ("green", "bright_green"),
+    "given": ("white", "bright_black"),
+    "special": ("magenta", "magenta"),
+    "left_out": ("white", "white"),
+}
 
 
 def check_page(
@@ -25,6 +30,22 @@ def check_page(
         lines += [Text(""), Text(f"{document.id}: {len(document.tokens)} tokens, {document.targets} trained", "bold")]
         lines.append(_coloured(document, encoder, colour))
     return Group(*lines)
+
+
+def masks(tokenized: TokenizedDataset, encoder: Encoder, examples: int = 3) -> list[dict[str, object]]:
+    """The same examples as plain values, for a report: `pieces` are (kind, text) of each token.
+
+    Kinds: given, special, trained, "trained special", and left_out for what a long document has in its middle.
+    """
+    return [
+        {
+            "id": document.id,
+            "tokens": len(document.tokens),
+            "trained": document.targets,
+            "pieces": [list(piece) for piece in _pieces(document, encoder)],
+        }
+        for document in _chosen(tokenized.train, examples)
+    ]
 
 
 def summary(dataset: Dataset) -> list[str]:
@@ -133,7 +154,7 @@ def _pieces(document: TokenizedExample, encoder: Encoder) -> Iterator[tuple[str,
     for at, token in enumerate(document.tokens):
         if total > SHOWN + 20 and SHOWN * 3 // 4 <= at < total - SHOWN // 4:
             if at == SHOWN * 3 // 4:
-                yield "given", f" ... {total - SHOWN} tokens ... "
+                yield "left_out", f" ... {total - SHOWN} tokens ... "
             shown, done = "", at + 1
             continue
         text = str(encoder.tokenizer.decode(list(document.tokens[done : at + 1]), clean_up_tokenization_spaces=False))

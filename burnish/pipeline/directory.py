@@ -12,11 +12,12 @@ from typing import Any
 from burnish.errors import RunError
 from burnish.files import append_jsonl, new_directory, read_json, read_jsonl, write_json, write_jsonl, write_text
 
-RECIPE, EVENTS, SAMPLES, DATA, PROMPT, WEIGHTS = (
+RECIPE, EVENTS, SAMPLES, DATA, MASK, PROMPT, WEIGHTS = (
     "recipe.yaml",
     "events.jsonl",
     "samples.jsonl",
     "data.json",
+    "mask.json",
     "best_prompt.json",
     "weights.json",
 )

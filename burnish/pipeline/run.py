@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 import transformers
 
+from burnish.data.check import masks
 from burnish.errors import RunError
 from burnish.pipeline.arms import choose_prompts, choose_scoring, measure_closed, measure_held_out
-from burnish.pipeline.directory import DATA, RunDirectory, check_free, free_name
+from burnish.pipeline.directory import DATA, MASK, RunDirectory, check_free, free_name
 from burnish.pipeline.events import Asked, Finished, Note, Plan, Started, Task, as_line
 from burnish.pipeline.fit import train_stage
 from burnish.pipeline.plan import forward_rate, minutes, plan_lines
@@ -22,9 +23,9 @@ from burnish.pipeline.session import Session, Stop
 from burnish.pipeline.start import Prepared, data_part, loaded_from, prepare, processor, refuse_python_from
 from burnish.pipeline.tuned import recipe_of
 from burnish.proof.prompting import candidates
-from burnish.report.build import write
 from burnish.report.measured import task_as_json
 from burnish.report.pictures import write_pictures
+from burnish.report.publish import publish
 from burnish.report.schema import Report
 from burnish.training.events import Event
 from burnish.version import VERSION
@@ -55,6 +56,7 @@ def begin(
     run = RunDirectory.create(path, resolved_yaml(prepared.recipe, comment))
     with run.held():
         run.put(DATA, data_part(prepared))
+        run.put(MASK, masks(prepared.tokenized, prepared.encoder))
         session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
         yield from _kept(session, _opening(session, notes))
         yield from _kept(session, _stages(session))
@@ -193,7 +195,7 @@ def _stages(session: Session) -> Iterator[Event]:
     seconds = round((now - session.began).total_seconds(), 3)
     end = Finished(now.isoformat(timespec="seconds"), seconds, str(session.run.path))
     session.run.tell([end.as_json()])  # first, since the report tells when it ended
-    report = write(session.run.path, session.prepared.task.metrics)
+    report = publish(session.run.path, session.prepared.task.metrics)
     yield replace(end, report=report.to_json())
 
 

@@ -144,7 +144,7 @@ def _joined(item: Example, shown: Sequence[Example]) -> tuple[Message, ...]:
 def inputs_of(examples: Sequence[Example]) -> Callable[[Example], str]:
     """What distinguishes an item: its user turns, without the beginning that all these examples share (instruction)."""
     texts = [_asked_text(example) for example in examples]
-    shared = _common_beginning(texts)
+    shared = common_beginning(texts)
 
     def input_of(example: Example) -> str:
         text = _asked_text(example)
@@ -157,8 +157,8 @@ def _asked_text(example: Example) -> str:
     return "\n".join(message.content for message in example.request if message.role != "system")
 
 
-def _common_beginning(texts: Sequence[str]) -> str:
-    """The common beginning, back to its last white space, so that no word is cut."""
+def common_beginning(texts: Sequence[str]) -> str:
+    """The common beginning of texts, back to its last white space, so that no word is cut."""
     if len(texts) < 2:
         return ""
     first, last = min(texts), max(texts)

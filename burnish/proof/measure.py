@@ -275,6 +275,7 @@ def _line(
         "slice": item.slice,
         "group": item.group,
         "seed": setup.seed,
+        "asked": item.request[-1].content if item.request else "",
         "prompt": "",
         "answer": None,
         "expected": item.answer,

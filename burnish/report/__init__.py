@@ -1,1 +1,1 @@
-"""What a run bought, from its directory alone: report.json, lines for the terminal, a picture."""
+"""What a run bought, from its directory alone: report.json, a page, lines for the terminal, a picture."""

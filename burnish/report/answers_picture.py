@@ -13,7 +13,8 @@ from xml.sax.saxutils import escape
 from burnish.files import read_json
 from burnish.proof.summary import Line
 from burnish.report.build import Kept, read
-from burnish.report.picture import FAINT, FONT, INK, LINE, OTHER, PAPER, PROMPT, TUNED, WIDTH, arm_name, arms_svg, label
+from burnish.report.numbers import arm_name
+from burnish.report.picture import FAINT, FONT, INK, LINE, OTHER, PAPER, PROMPT, TUNED, WIDTH, arms_svg, label
 from burnish.report.pictures import PICTURES, measured_lines, outcomes
 from burnish.report.schema import Report
 

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from burnish.errors import RunError
-from burnish.files import read_json, read_jsonl, write_json
+from burnish.files import read_json, read_jsonl
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.prompting import Choice
 from burnish.proof.retention import Advice, Retention, summarise_retention
@@ -27,7 +27,6 @@ from burnish.report.schema import (
     WeightsPart,
 )
 
-REPORT = "report.json"
 Event = Mapping[str, Any]
 
 
@@ -42,6 +41,9 @@ class Kept:
     weights: Mapping[str, Any] | None
     lines: list[Line]
     events: list[dict[str, Any]]
+    masks: Sequence[Mapping[str, Any]] = ()  # `burnish.data.check.masks`; older runs have none
+    pictures: Mapping[str, str] = field(default_factory=dict)  # answer -> SVG, where the recipe's metric draws
+    resolved: str = ""  # the recipe's text
 
     def last(self, event: str) -> Event | None:
         """The last event of a kind: a resumed run tells some of them again."""
@@ -74,11 +76,13 @@ def read(run: Path) -> Kept:
     """The directory's files; raises RunError where one is missing or damaged."""
     if not run.is_dir():
         raise RunError(f"{run}: no such run directory; runs are made by `burnish run`")
-    recipe = _read(run / "recipe.yaml", lambda path: yaml.safe_load(path.read_text(encoding="utf-8")))
+    resolved = _read(run / "recipe.yaml", lambda path: path.read_text(encoding="utf-8"))
+    recipe = _read(run / "recipe.yaml", lambda _: yaml.safe_load(resolved))
     data, choice = (_read(run / name, read_json) for name in ("data.json", "best_prompt.json"))
-    weights = _read(run / "weights.json", read_json) if (run / "weights.json").is_file() else None
+    weights, masks, pictures = (_optional(run / f"{name}.json") for name in ("weights", "mask", "pictures"))
     lines, events = (_read(run / name, read_jsonl) for name in ("samples.jsonl", "events.jsonl"))
-    return Kept(run, recipe, data, Choice.from_json(choice), weights, lines, events)
+    choice = Choice.from_json(choice)
+    return Kept(run, recipe, data, choice, weights, lines, events, masks or (), pictures or {}, resolved)
 
 
 def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
@@ -86,7 +90,11 @@ def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
 
     `metrics`: a user's metrics that compute their number from all items together; see `burnish.report.measured`.
     """
-    kept = read(run)
+    return report_of(read(run), metrics)
+
+
+def report_of(kept: Kept, metrics: Sequence[LoadedMetric] = ()) -> Report:
+    """The same from files that are read."""
     kind, loaded = task_from_json(kept.needed("task"), metrics)
     settings = kept.recipe.get("proof") or {}
     question = Question(
@@ -112,13 +120,6 @@ def build(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
     )
 
 
-def write(run: Path, metrics: Sequence[LoadedMetric] = ()) -> Report:
-    """Build the report and write it to report.json."""
-    report = build(run, metrics)
-    write_json(run / REPORT, report.to_json())
-    return report
-
-
 def _read(path: Path, reader: Any) -> Any:
     if not path.is_file():
         raise _unfinished(path.parent, f"{path.name} is not there")
@@ -126,6 +127,10 @@ def _read(path: Path, reader: Any) -> Any:
         return reader(path)
     except (json.JSONDecodeError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from error
+
+
+def _optional(path: Path) -> Any:
+    return _read(path, read_json) if path.is_file() else None
 
 
 def _unfinished(run: Path, what: str) -> RunError:

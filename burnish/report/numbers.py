@@ -1,5 +1,8 @@
 """Numbers of a report as people read them: shares in percent, sizes and times in whole units."""
 
+import math
+from pathlib import PurePath
+
 from burnish.report.schema import MetricPart, ScoreRow, TaskPart
 
 
@@ -20,6 +23,22 @@ def slices(task: TaskPart) -> list[str]:
     return [name for name in names if name != "all"]
 
 
+def arm_name(arm: str) -> str:
+    """An arm in words."""
+    kind, _, count = arm.rpartition("_")
+    words = {"base": "base model", "tuned": "fine-tuned", "simple": "no language model"}
+    if kind in ("few_shot", "similar") and count.isdigit():
+        which = "fixed" if kind == "few_shot" else "similar"
+        words[arm] = f"prompt: {count} {which} example" + "s" * (count != "1")
+    return words.get(arm, arm)
+
+
+def recipe_name(recipe: str) -> str:
+    """A recipe's short name: that of its folder where the file is called recipe.yaml."""
+    path = PurePath(recipe)
+    return (path.parent.name if path.stem == "recipe" else path.stem) or recipe
+
+
 def amount(value: float | None, share: bool, digits: int = 1) -> str:
     """`93.3 %` or `-1.234`; an end that is not bounded as `?`."""
     if value is None:
@@ -32,6 +51,18 @@ def ends(low: float | None, high: float | None, share: bool, sign: str = " %") -
     if share and low is not None and high is not None:
         return f"{100 * low:.1f}-{100 * high:.1f}{sign}"
     return f"{amount(low, share)} to {amount(high, share)}"
+
+
+def signed(value: float | None, share: bool) -> str:
+    """A difference: `+50.0` points for shares, `-0.123` for the rest; an end that is not bounded as `?`."""
+    if value is None:
+        return "?"
+    return f"{100 * value:+.1f}" if share else f"{value:+.3f}"
+
+
+def p_value(value: float | None) -> str:
+    """`0.002`, `<0.001`, or nothing where there is none."""
+    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def counted(row: ScoreRow, share: bool) -> str:
@@ -47,6 +78,15 @@ def span(rows: list[ScoreRow], share: bool) -> tuple[float, float]:
     low, high = min(known), max(known)
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return low - room, high + room
+
+
+def ticks(scale: tuple[float, float]) -> list[float]:
+    """Round values within a scale, three to six of them."""
+    width = scale[1] - scale[0]
+    power = 10 ** math.floor(math.log10(width))
+    step = next(size * power for size in (1, 0.5, 0.25, 0.2) if width / (size * power) >= 3)
+    first = math.ceil(scale[0] / step - 1e-9)
+    return [i * step for i in range(first, math.floor(scale[1] / step + 1e-9) + 1)]
 
 
 def memory(count: int) -> str:

@@ -4,13 +4,11 @@ Colours are Okabe and Ito's, which colour-blind people tell apart; the picture b
 it reads the same on a dark page; text is text.
 """
 
-import math
 import textwrap
 from dataclasses import dataclass
-from pathlib import PurePath
 from xml.sax.saxutils import escape
 
-from burnish.report.numbers import amount, counted, is_share, primary, slices, span
+from burnish.report.numbers import amount, arm_name, counted, is_share, primary, recipe_name, slices, span, ticks
 from burnish.report.schema import Report, ScoreRow, TaskPart
 
 WIDTH = 900
@@ -77,16 +75,6 @@ def _slice(task: TaskPart, name: str) -> list[_Row]:
     return [_Row(row, arm_name(row.arm), _colour(row.arm, task), small=True) for row in rows]
 
 
-def arm_name(arm: str) -> str:
-    """An arm in words."""
-    kind, _, count = arm.rpartition("_")
-    words = {"base": "base model", "tuned": "fine-tuned", "simple": "no language model"}
-    if kind in ("few_shot", "similar") and count.isdigit():
-        which = "fixed" if kind == "few_shot" else "similar"
-        words[arm] = f"prompt: {count} {which} example" + "s" * (count != "1")
-    return words.get(arm, arm)
-
-
 def _colour(arm: str, task: TaskPart) -> str:
     return TUNED if arm == "tuned" else PROMPT if arm == task.best_prompt else OTHER
 
@@ -136,7 +124,7 @@ def _dot(row: _Row, y: float, scale: tuple[float, float], share: bool) -> list[s
 
 def _axis(scale: tuple[float, float], share: bool, top: float, bottom: float, task: TaskPart) -> list[str]:
     found = []
-    for value in _ticks(scale):
+    for value in ticks(scale):
         x = _x(value, scale)
         found.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" stroke="{LINE}"/>')
         said = f"{100 * value:.0f} %" if share else f"{value:.4g}"
@@ -146,15 +134,6 @@ def _axis(scale: tuple[float, float], share: bool, top: float, bottom: float, ta
     return found
 
 
-def _ticks(scale: tuple[float, float]) -> list[float]:
-    """Round values within the scale, three to six of them."""
-    width = scale[1] - scale[0]
-    power = 10 ** math.floor(math.log10(width))
-    step = next(size * power for size in (1, 0.5, 0.25, 0.2) if width / (size * power) >= 3)
-    first = math.ceil(scale[0] / step - 1e-9)
-    return [i * step for i in range(first, math.floor(scale[1] / step + 1e-9) + 1)]
-
-
 def _note(report: Report) -> str:
     task, where = report.task, report.provenance
     text = f"Dots: {task.metric.name} on {task.items} held-out items; lines: 95 % intervals. "
@@ -162,10 +141,4 @@ def _note(report: Report) -> str:
         text += "Orange: the base model" + (". " if task.kind == "text" else ", the best prompt on validation items. ")
     else:
         text += "Orange: the best prompt, chosen on validation items. "
-    return text + f"Recipe {_recipe(where.recipe)}, seed {where.seed}, burnish {where.burnish}."
-
-
-def _recipe(recipe: str) -> str:
-    """A recipe's short name: that of its folder where the file is called recipe.yaml."""
-    path = PurePath(recipe)
-    return (path.parent.name if path.stem == "recipe" else path.stem) or recipe
+    return text + f"Recipe {recipe_name(where.recipe)}, seed {where.seed}, burnish {where.burnish}."

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import RunError
-from burnish.proof.summary import Line, latest
+from burnish.proof.summary import Line
 from burnish.registry import did_you_mean
 from burnish.report.build import Kept, read
+from burnish.report.material import chosen_lines
 
 PARTS = ("held_out", "validation", "retention")
 RETENTION = {
@@ -41,15 +42,11 @@ def show_samples(run: Path, arm: str, *, wrong: bool = False, part: str | None =
 
 
 def _lines_of(kept: Kept, arm: str, part: str) -> list[Line]:
-    lines = latest(line for line in kept.lines if line["part"] == part)
-    arms = list(dict.fromkeys(str(line["arm"]) for line in lines))
+    arms = list(dict.fromkeys(str(line["arm"]) for line in kept.lines if line["part"] == part))
     if arm not in arms:
         known = f"it has {', '.join(arms)}" if arms else "nothing was measured on them"
         raise RunError(f'--arm: "{arm}" has no {part} items in {kept.path}; {known}.{did_you_mean(arm, arms)}')
-    own = [line for line in lines if line["arm"] == arm]
-    if part == "retention":
-        return own
-    return [line for line in own if line["scoring"] == kept.choice.scoring.get(arm, line["scoring"])]
+    return chosen_lines(kept, arm, part)
 
 
 def _worst(lines: Sequence[Line], metric: dict[str, Any]) -> list[Line]:

@@ -6,7 +6,19 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, primary, slices, span
+from burnish.report.numbers import (
+    amount,
+    counted,
+    duration,
+    ends,
+    is_share,
+    memory,
+    p_value,
+    primary,
+    signed,
+    slices,
+    span,
+)
 from burnish.report.schema import DifferenceRow, Report, ScoreRow, TaskPart
 
 MOST_LINES = 15
@@ -23,7 +35,7 @@ def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -
         _cost(report),
     ]
     lines += [
-        f"report  {run / 'report.json'}",
+        f"report  {run / 'report.html'}",
         f"next    {_typed(report.verdict.next_command, command)}",
         f"yours   {command} init YOUR.csv",
     ]
@@ -33,12 +45,12 @@ def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -
 
 
 def _sentence(report: Report, most: int, width: int) -> list[str]:
-    """The verdict's sentence; where it needs more than `most` lines, whole sentences are left to report.json."""
+    """The verdict's sentence; where it needs more than `most` lines, whole sentences are left to report.html."""
     text = report.verdict.sentence
     lines = textwrap.wrap(text, width)
     while len(lines) > most and ". " in text:
         text = text.rpartition(". ")[0]
-        lines = textwrap.wrap(f"{text}. (More in report.json.)", width)
+        lines = textwrap.wrap(f"{text}. (More in report.html.)", width)
     return lines[:most]
 
 
@@ -89,7 +101,7 @@ def _by_slice(task: TaskPart, width: int) -> list[str]:
         return []
     lines = textwrap.wrap("; ".join(parts), width - 8)
     if len(lines) > 2:
-        lines = [f"{len(parts)} slices, with intervals in report.json"]
+        lines = [f"{len(parts)} slices, with intervals in report.html"]
     return ["slices  " + line if i == 0 else " " * 8 + line for i, line in enumerate(lines)]
 
 
@@ -170,11 +182,4 @@ def _cells(row: ScoreRow, share: bool) -> tuple[str, str, str, str]:
 def _difference(row: DifferenceRow | None, share: bool) -> tuple[str, str, str]:
     if row is None:
         return "", "", ""
-    unit = 100 if share else 1
-    digits = 1 if share else 3
-
-    def end(x: float | None) -> str:
-        return "?" if x is None else f"{unit * x:+.{digits}f}"
-
-    p_value = "" if row.p_value is None else "<0.001" if row.p_value < 0.001 else f"{row.p_value:.3f}"
-    return f"{unit * row.value:+.{digits}f}", f"{end(row.low)} to {end(row.high)}", p_value
+    return signed(row.value, share), f"{signed(row.low, share)} to {signed(row.high, share)}", p_value(row.p_value)

@@ -28,8 +28,8 @@ class Refusing:
 
 sys.meta_path.insert(0, Refusing())
 from pathlib import Path
-from burnish.report.build import write
-write(Path(sys.argv[1]))
+from burnish.report.publish import publish
+publish(Path(sys.argv[1]))
 """
 METHODS = pytest.mark.parametrize("method", method_names())
 
@@ -41,12 +41,14 @@ def test_the_report_is_written_again_byte_by_byte_where_no_model_can_load(
     original = finished(method)
     copy = tmp_path / "copy"
     shutil.copytree(original, copy, ignore=shutil.ignore_patterns("adapter", "model", "checkpoints"))
-    expected = (copy / "report.json").read_bytes()
-    (copy / "report.json").write_text("{}")
+    forms = ("report.json", "report.md", "report.html")
+    expected = [(copy / name).read_bytes() for name in forms]
+    for name in forms:
+        (copy / name).write_text("{}")
     command = [sys.executable, "-c", WITHOUT, str(copy)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 0, result.stderr
-    assert (copy / "report.json").read_bytes() == expected
+    assert [(copy / name).read_bytes() for name in forms] == expected
 
 
 def lines_of(run: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from burnish.pipeline.run import run
 from burnish.report.build import build
 from tests.laws.conftest import recipe_text
 
-METRIC = '''
+METRIC = """
 from .beside import words
 
 
@@ -32,7 +32,7 @@ class Same:
 
 
 metric = Same()
-'''
+"""
 
 
 def test_a_run_shows_and_draws_what_the_metric_says(world: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A dataset in tokens: too long is dropped and named, windows, and the check page that shows it all."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console, Group
 from rich.text import Text
 
-from burnish.data.check import accounting, check_page, summary
+from burnish.data.check import accounting, check_page, masks, summary
 from burnish.data.dataset import Dataset, load
 from burnish.data.fit import fit
 from burnish.data.settings import DataSettings, Limit
@@ -129,12 +130,32 @@ def test_colours_cover_exactly_the_trained_tokens(jsonl: Write, encoder_for: Mak
     assert green == tokenizer.decode(trained)
 
 
+def test_masks_are_the_same_examples_as_plain_values(jsonl: Write, encoder_for: Make, tokenizer: Any) -> None:
+    dataset, encoder = _dataset(jsonl), encoder_for("smollm2")
+    found = fit(dataset, encoder, 400)
+    shown = masks(found, encoder)
+    assert len(shown) == 3
+    for mask in shown:
+        document = next(d for d in found.train if d.id == mask["id"])
+        assert (mask["tokens"], mask["trained"]) == (len(document.tokens), sum(document.trained))
+        pieces = mask["pieces"]
+        assert isinstance(pieces, list)
+        assert "".join(text for _, text in pieces) == tokenizer.decode(document.tokens)
+        trained = [token for token, on in zip(document.tokens, document.trained, strict=True) if on]
+        assert "".join(text for kind, text in pieces if kind.startswith("trained")) == tokenizer.decode(trained)
+    assert json.loads(json.dumps(shown)) == shown
+
+
 def test_long_examples_are_shown_in_part(jsonl: Write, encoder_for: Make) -> None:
     records = [{"prompt": f"q{n}", "completion": "word " * 300} for n in range(20)]
     dataset, encoder = load(DataSettings(train=str(jsonl(records)))), encoder_for("plain")
     page = _page(fit(dataset, encoder, 4000), encoder, colour=False)
     assert " tokens ... " in page
     assert len(page) < 6000
+    pieces = masks(fit(dataset, encoder, 4000), encoder, examples=1)[0]["pieces"]
+    assert isinstance(pieces, list)
+    assert len(pieces) < 200
+    assert [kind for kind, _ in pieces].count("left_out") == 1
 
 
 def test_the_summary_needs_no_tokenizer(jsonl: Write) -> None:

@@ -95,9 +95,9 @@ def lines_of(
 
 def test_a_line_has_the_keys_of_samples_jsonl() -> None:
     [first, *_] = lines = lines_of(asked("base"), setup("label_accuracy", "exact"), Fake())
-    keys = "part arm item slice group seed prompt answer expected score other_scores scoring label_scores "
+    keys = "part arm item slice group seed asked prompt answer expected score other_scores scoring label_scores "
     assert " ".join(first) == keys + "prompt_tokens answer_tokens stopped_by"
-    assert first["prompt"] == "is it red|"
+    assert (first["asked"], first["prompt"]) == ("is it red", "is it red|")
     assert (first["answer"], first["expected"], first["score"]) == ("red", "red", 1.0)
     assert first["other_scores"] == {"exact": 1.0}
     assert (first["prompt_tokens"], first["answer_tokens"], first["stopped_by"]) == (10, 3, "end")

@@ -49,6 +49,7 @@ def _line(part: str, arm: str, i: int, score: float, scoring: str | None) -> dic
         "slice": "known" if i < 12 else "new",
         "group": None,
         "seed": 0,
+        "asked": f"Answer this.\n\nquestion {i}",
         "prompt": "" if scoring is None else f"ask {i}",
         "answer": "a",
         "expected": "a",
@@ -100,9 +101,11 @@ def _events(metric: dict[str, Any], kind: str) -> list[dict[str, Any]]:
         },
         {"event": "task", "kind": kind, "labels": [], "reason": "given in the recipe", "metrics": [metric]},
         *({**step, "step": i, "loss": 1.0, "targets": 300, "tokens": 600, "seconds": 2.0} for i in (1, 2)),
+        {"event": "evaluation", "step": 2, "loss": 0.9, "targets": 50, "best": True, "seconds": 1.0},
         {"event": "stopped", "step": 2, "steps": 3},
         # a resumed run told step 2 again
         *({**step, "step": i, "loss": 1.0, "targets": 300, "tokens": 600, "seconds": 2.0} for i in (2, 3)),
+        {"event": "evaluation", "step": 3, "loss": 0.95, "targets": 50, "best": False, "seconds": 1.0},
         *({"event": "stage", "name": n, "seconds": s, "peak_memory_bytes": 1_900_000_000} for n, s in stages.items()),
         {
             "event": "artifact",

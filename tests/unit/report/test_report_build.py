@@ -10,7 +10,8 @@ import pytest
 
 from burnish.errors import RunError
 from burnish.proof.metric import load
-from burnish.report.build import build, write
+from burnish.report.build import build
+from burnish.report.publish import publish
 from burnish.report.schema import Report, ScoreRow, json_schema
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "report.json"
@@ -30,7 +31,7 @@ def change_events(run: Path, kind: str, **fields: Any) -> None:
 
 
 def test_the_golden_report(run_directory: Path) -> None:
-    write(run_directory)
+    publish(run_directory)
     written = (run_directory / "report.json").read_text(encoding="utf-8")
     found, golden = json.loads(written), json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert found.keys() == golden.keys()
@@ -39,9 +40,9 @@ def test_the_golden_report(run_directory: Path) -> None:
 
 
 def test_it_is_the_same_bytes_each_time_and_fits_its_own_schema(run_directory: Path) -> None:
-    report = write(run_directory)
+    report = publish(run_directory)
     first = (run_directory / "report.json").read_bytes()
-    write(run_directory)
+    publish(run_directory)
     assert (run_directory / "report.json").read_bytes() == first
     value = json.loads(first)
     jsonschema.validate(value, json_schema())

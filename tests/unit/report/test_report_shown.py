@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from burnish.cli.show import show_report
 from burnish.report.build import build
 from burnish.report.picture import WIDTH, arms_svg
 from burnish.report.schema import Report, ScoreRow
@@ -35,7 +36,7 @@ def test_closing_lines_say_everything_within_fifteen(run_directory: Path) -> Non
         assert said in text
     for said in ("5.0 min (training 2.0 min)", "1.9 GB", "19.6 MB", "opened 2 times"):
         assert said in text
-    assert f"report  {Path('runs/demo/report.json')}" in lines
+    assert f"report  {Path('runs/demo/report.html')}" in lines
     assert "next    .venv/bin/burnish chat runs/demo" in lines
     assert "yours   .venv/bin/burnish init YOUR.csv" in lines
 
@@ -65,7 +66,7 @@ def test_a_long_sentence_and_many_slices_still_fit(run_directory: Path, slices: 
     lines = closing_lines(report.model_copy(update={"verdict": verdict, "task": task}), command="b", run=Path("r"))
     assert len(lines) <= 15
     assert lines[0].startswith("It helps a lot")
-    assert any("(More in report.json.)" in line for line in lines)
+    assert any("(More in report.html.)" in line for line in lines)
 
 
 def test_bars_show_value_and_interval() -> None:
@@ -135,3 +136,14 @@ def test_hostile_names_stay_text(run_directory: Path) -> None:
     scores = tuple(r.model_copy(update={"slice": "<b>&\"'"}) if r.slice == "new" else r for r in report.task.scores)
     svg = arms_svg(report.model_copy(update={"task": report.task.model_copy(update={"scores": scores})}))
     assert "<b>&\"' (8 items)" in [element.text for element in texts(svg)]
+
+
+def test_the_command_writes_all_forms_and_says_where_they_are(
+    run_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_report(run_directory, "burnish")
+    said = capsys.readouterr().out.replace("\n", "")  # rich wraps what is wider than the terminal
+    for name in ("report.html", "report.md", "report.json"):
+        assert (run_directory / name).is_file()
+    assert f"report  {run_directory / 'report.html'}" in said
+    assert f"as text {run_directory / 'report.md'}" in said
