@@ -11,6 +11,8 @@ from transformers import DynamicCache, PreTrainedModel
 from burnish.models.attention import CacheLayout, forward_cached
 from burnish.models.seams import layers_of
 
+TOKENS_AT_ONCE = 8192  # of prompts
+
 
 class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes without types
     """Never cropped, whatever the model's windows (positions decide what is seen), and never copied to grow."""
@@ -18,6 +20,8 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
     def __init__(self, layers: int, room: int) -> None:
         super().__init__()
         self.room, self.length = room, 0
+        self.rows: int | None = None  # held; None: as many as the first update brings
+        self.part = slice(None)  # the rows that the next update is about
         self.keys: list[Tensor | None] = [None] * layers
         self.values: list[Tensor | None] = [None] * layers
 
@@ -29,8 +33,9 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         *_: object,
         **__: object,
     ) -> tuple[Tensor, Tensor]:
-        """Append to a layer; returns views of everything it holds."""
-        rows, kv_heads, time = key_states.shape[:3]
+        """Append to `part` of a layer's rows; returns views of everything it holds of them."""
+        _, kv_heads, time = key_states.shape[:3]
+        rows = key_states.shape[0] if self.rows is None else self.rows
         end = self.length + time
         assert end <= self.room, "a cache was asked for more room than was planned"
         views = []
@@ -39,8 +44,8 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
             if held is None:
                 held = new.new_empty(rows, kv_heads, self.room, new.shape[-1])
                 store[layer_idx] = held
-            held[:, :, self.length : end] = new
-            views.append(held[:, :, :end])
+            held[self.part, :, self.length : end] = new
+            views.append(held[self.part, :, :end])
         return views[0], views[1]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
@@ -90,10 +95,17 @@ def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
 def _extend(
     model: PreTrainedModel, tokens: Tensor, positions: Tensor, cache: RoomyCache, keys: Tensor
 ) -> tuple[Float[Tensor, "rows time hidden"], Int[Tensor, "rows keys"]]:
+    """Append tokens to the cache, some rows at a time: the memory for the others' activations is never needed."""
     keys = torch.cat([keys, positions], 1)
-    hidden = forward_cached(model, tokens, CacheLayout(positions, keys), cache)
-    cache.length += tokens.shape[1]
-    return hidden, keys
+    rows, time = tokens.shape
+    at_once, hidden = max(1, TOKENS_AT_ONCE // time), []
+    cache.rows = rows
+    for start in range(0, rows, at_once):
+        part = cache.part = slice(start, start + at_once)
+        hidden.append(forward_cached(model, tokens[part], CacheLayout(positions[part], keys[part]), cache))
+    cache.part = slice(None)
+    cache.length += time
+    return torch.cat(hidden), keys
 
 
 @torch.no_grad()
