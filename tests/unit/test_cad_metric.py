@@ -81,13 +81,13 @@ def test_a_metric_sees_the_files_beside_it_and_those_of_another_recipe_never(tmp
     for folder, value in (("one", 1), ("two", 2)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "beside.py").write_text(f"VALUE = {value}\n", encoding="utf-8")
-        text = "from .beside import VALUE\n\nclass M:\n    name = unit = 'm'\n    better = 'higher'\n"
+        text = "class M:\n    name = unit = 'm'\n    better = 'higher'\n"
         text += "    is_share = False\n    margin = 1.0\n    reads = 'answer'\n"
-        text += "    def score(self, *_): return VALUE\n\nmetric = M()\n"
+        text += "    def score(self, *_):\n        from .beside import VALUE\n        return VALUE\n\nmetric = M()\n"
         (tmp_path / folder / "metric.py").write_text(text, encoding="utf-8")
     one, two = (load_path(tmp_path / folder / "metric.py") for folder in ("one", "two"))
     assert (item(one, "").value, item(two, "").value) == (1.0, 2.0)
-    (tmp_path / "one" / "beside.py").write_text("VALUE = 333\n", encoding="utf-8")
+    (tmp_path / "one" / "beside.py").write_text("VALUE = 333\n", encoding="utf-8")  # changed: read again
     assert item(load_path(tmp_path / "one" / "metric.py"), "").value == 333.0
 
 
