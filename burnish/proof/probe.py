@@ -93,6 +93,7 @@ def line_of(probe: Probe, item: Item, asking: Asking, more: Mapping[str, object]
         "slice": probe.name,
         "group": None,
         "seed": asking.seed,
+        "asked": "",
         "prompt": "",
         "answer": None,
         "expected": None,
@@ -108,6 +109,7 @@ def line_of(probe: Probe, item: Item, asking: Asking, more: Mapping[str, object]
 
 
 def asked(item: Item, asking: Asking) -> Line:
-    """The exact prompt of a request, and its length."""
-    renderer = asking.renderer
-    return {"prompt": renderer.prompt_text(item.request), "prompt_tokens": len(renderer.prompt(item.request))}
+    """A request, its exact prompt, and the prompt's length."""
+    renderer, request = asking.renderer, item.request
+    prompt = renderer.prompt_text(request)
+    return {"asked": item.text, "prompt": prompt, "prompt_tokens": len(renderer.prompt(request))}

@@ -158,6 +158,8 @@ def _kept(found: Material) -> Iterator[str]:
         yield from ["Not measured in this run.", ""]
         return
     yield from [f"**{part.kept.replace('_', ' ')}**: {plain(part.sentence)}", ""]
+    if part.next_command is not None:
+        yield from [f"Next: {code(part.next_command, 400)}", ""]
     rows = []
     for probe in part.probes:
         share = probe.unit == "share"

@@ -100,6 +100,12 @@ def facts(pairs: Iterable[tuple[Child, Child]]) -> Html:
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs), class_="facts")
 
 
+def next_step(command: str) -> Html:
+    """A command on a line of its own, or advice in words."""
+    shown = tag("code" if command.startswith("burnish ") else "b", command)
+    return tag("div", tag("span", "next"), shown, class_="next")
+
+
 def section(name: str, title: str, *inside: Child) -> Html:
     """A section of the page that the contents link to."""
     return tag("section", tag("h2", title), *inside, id=name)

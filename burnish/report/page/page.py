@@ -8,7 +8,7 @@ from burnish.report.page.arms import arms
 from burnish.report.page.costs import cost
 from burnish.report.page.data import data
 from burnish.report.page.items import Pictures, changed, side_by_side
-from burnish.report.page.markup import Child, Html, joined, quoted, tag
+from burnish.report.page.markup import Child, Html, joined, next_step, quoted, tag
 from burnish.report.page.origin import prompts, recipe
 from burnish.report.page.retention import retention
 from burnish.report.page.training import training, weights
@@ -95,15 +95,10 @@ def _top(found: Material) -> Html:
         tag("p", tag("span", sign, aria_hidden="true"), f" {words}", class_=f"badge {kind}"),
         tag("h1", claim),
         tag("p", rest, class_="rest") if rest else None,
-        tag("div", tag("span", "next"), _next(report.verdict.next_command), class_="next"),
+        next_step(report.verdict.next_command),
         _tiles(found),
         class_="top",
     )
-
-
-def _next(command: str) -> Html:
-    """A command on a line of its own, or advice in words."""
-    return tag("code" if command.startswith("burnish ") else "b", command)
 
 
 def claimed(sentence: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from burnish.proof.summary import Line
 from burnish.report.material import Material
 from burnish.report.numbers import amount, signed
 from burnish.report.page.items import right_or_wrong
-from burnish.report.page.markup import Child, Html, passage, quoted, section, table, tag
+from burnish.report.page.markup import Child, Html, next_step, passage, quoted, section, table, tag
 from burnish.report.schema import Probe
 
 QUESTIONS, REQUESTS = 2, 5  # shown of those kept and lost; side by side
@@ -20,6 +20,7 @@ def retention(found: Material) -> Html:
     head = ("probe", "base", "tuned", "tuned − base", "95 % interval", "n")
     inside: list[Child] = [
         tag("p", tag("b", WORDS[part.kept], class_=f"badge {part.kept}"), " ", part.sentence),
+        None if part.next_command is None else next_step(part.next_command),
         table(head, [_probe(probe) for probe in part.probes]),
         tag("p", "Differences are turned so that positive means that tuned is better.", class_="about"),
     ]

@@ -87,6 +87,7 @@ def test_knowledge_is_right_where_the_right_option_is_the_likeliest_per_token() 
     assert (third["answer"], third["score"], third["other_scores"]) == ("Bonn", 0.0, {"margin": 0.0})
     assert (first["reference_nats"], first["reference_tokens"]) == (5.0, 5)
     assert first["label_scores"] == {"Paris": -1.0, "Rome": -2.0}
+    assert first["asked"] == "Where?"
     assert (first["prompt"], first["prompt_tokens"], first["expected"]) == ("Where?|", 7, "Paris")
 
 

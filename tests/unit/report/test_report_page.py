@@ -285,7 +285,7 @@ def test_what_was_kept_is_shown_with_questions_and_requests(run_directory: Path)
     path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *retention_lines()]), encoding="utf-8")
     numbers = {"base": 0.66, "tuned": 0.33, "difference": -0.33, "low": -0.6, "high": 0.1, "count": 3}
     probe = Probe.model_validate({"name": "knowledge", "unit": "share", "better": "higher", **numbers})
-    told = {"sentence": "Three items tell little.", "next_command": None, "spill_over": None}
+    told = {"sentence": "Three items tell little.", "next_command": "burnish run lower", "spill_over": None}
     part = RetentionPart.model_validate(
         {"kept": "not_shown", "margin": 0.1, "margin_of_requests": 0.15, "probes": [probe], **told}
     )
@@ -293,7 +293,7 @@ def test_what_was_kept_is_shown_with_questions_and_requests(run_directory: Path)
     report = report_of(kept).model_copy(update={"retention": part})
     found = material(kept, report)
     text = text_of(page(found), "kept")
-    for said in ("Not shown Three items tell little.", "66.0 %", "-33.0", "-60.0 to +10.0"):
+    for said in ("Not shown Three items tell little.nextburnish run lower", "66.0 %", "-33.0", "-60.0 to +10.0"):
         assert said in text
     assert "Questions lost: right before, wrong now (1 of 1)knowledge:q2" in text
     assert "Questions kept: right before and now (1 of 1)knowledge:q1" in text
