@@ -4,6 +4,7 @@ Oracle: the uninterrupted run's tensors, optimiser, samples and report.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,11 @@ def samples(run: Path) -> list[str]:
     return sorted(set((run / "samples.jsonl").read_text(encoding="utf-8").splitlines()))
 
 
+def once(sentence: str) -> str:
+    """A verdict without the remark that other runs on this machine opened the same items."""
+    return re.sub(r" The items were opened [^.]*\.", "", sentence)
+
+
 @pytest.mark.parametrize("where", STOPS)
 @pytest.mark.parametrize("method", method_names())
 def test_a_stopped_run_ends_as_if_it_had_not_been(
@@ -90,4 +96,4 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     for report in (ours, theirs):
         report["data"].pop("held_out_opened")  # how often these items were opened on this machine, by any run
     assert ours["data"] == theirs["data"]
-    assert ours["verdict"]["sentence"] == theirs["verdict"]["sentence"]
+    assert once(ours["verdict"]["sentence"]) == once(theirs["verdict"]["sentence"])
