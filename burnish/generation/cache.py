@@ -12,16 +12,20 @@ from burnish.models.attention import CacheLayout, forward_cached
 from burnish.models.seams import layers_of
 
 TOKENS_AT_ONCE = 8192  # of prompts
+STEP = 64  # the keys that attention is given grow in steps: a product of a new shape costs time and memory of its own
 
 
 class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes without types
-    """Never cropped, whatever the model's windows (positions decide what is seen), and never copied to grow."""
+    """Never cropped, whatever the model's windows (positions decide what is seen), and never copied to grow.
+
+    What it gives to a layer is longer than what it holds, by zeros up to the next `STEP`; nothing sees them.
+    """
 
     def __init__(self, layers: int, room: int) -> None:
         super().__init__()
-        self.room, self.length = room, 0
-        self.rows: int | None = None  # held; None: as many as the first update brings
-        self.part = slice(None)  # the rows that the next update is about
+        self.room, self.length = -(-room // STEP) * STEP, 0
+        self.rows: int | None = None  # in use; None: as many as the first update brings
+        self.part: slice | None = None  # the rows that the next update is about; None: all in use
         self.keys: list[Tensor | None] = [None] * layers
         self.values: list[Tensor | None] = [None] * layers
 
@@ -33,20 +37,25 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         *_: object,
         **__: object,
     ) -> tuple[Tensor, Tensor]:
-        """Append to `part` of a layer's rows; returns views of everything it holds of them."""
-        _, kv_heads, time = key_states.shape[:3]
-        rows = key_states.shape[0] if self.rows is None else self.rows
+        """Append to `part` of a layer's rows; returns views of everything it holds of them, and of the zeros behind."""
+        kv_heads, time = key_states.shape[1:3]
+        self.rows = key_states.shape[0] if self.rows is None else self.rows
+        part = slice(0, self.rows) if self.part is None else self.part
         end = self.length + time
         assert end <= self.room, "a cache was asked for more room than was planned"
         views = []
         for store, new in ((self.keys, key_states), (self.values, value_states)):
             held = store[layer_idx]
             if held is None:
-                held = new.new_empty(rows, kv_heads, self.room, new.shape[-1])
+                held = new.new_zeros(self.rows, kv_heads, self.room, new.shape[-1])
                 store[layer_idx] = held
-            held[self.part, :, self.length : end] = new
-            views.append(held[self.part, :, :end])
+            held[part, :, self.length : end] = new
+            views.append(held[part, :, : self.width(time)])
         return views[0], views[1]
+
+    def width(self, time: int) -> int:
+        """How many keys attention is given once `time` more tokens are held."""
+        return min(self.room, -(-(self.length + time) // STEP) * STEP)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
         """Tokens held."""
@@ -58,18 +67,20 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         for mine, theirs in ((self.keys, other.keys), (self.values, other.values)):
             for layer, held in enumerate(mine):
                 assert held is not None
-                new = held.new_empty(rows, held.shape[1], room, held.shape[3])
+                new = held.new_zeros(rows, held.shape[1], other.room, held.shape[3])
                 new[:, :, : self.length] = held[:, :, : self.length]
                 theirs[layer] = new
-        other.length = self.length
+        other.length, other.rows = self.length, rows
         return other
 
     def keep_rows(self, rows: Int[Tensor, "kept"]) -> None:
-        """Let the other rows go."""
-        for store in (self.keys, self.values):
-            for layer, held in enumerate(store):
-                assert held is not None
-                store[layer] = held.index_select(0, rows)
+        """Let the other rows go; `rows` ascend. The kept ones move up in place, so that no second cache is needed."""
+        for held in (*self.keys, *self.values):
+            assert held is not None
+            for place, row in enumerate(rows.tolist()):
+                if place != row:
+                    held[place, :, : self.length].copy_(held[row, :, : self.length])
+        self.rows = len(rows)
 
 
 @dataclass(slots=True)
@@ -103,7 +114,7 @@ def _extend(
     for start in range(0, rows, at_once):
         part = cache.part = slice(start, start + at_once)
         hidden.append(forward_cached(model, tokens[part], CacheLayout(positions[part], keys[part]), cache))
-    cache.part = slice(None)
+    cache.part = None
     cache.length += time
     return torch.cat(hidden), keys
 

@@ -8,6 +8,7 @@ argument through the model's own forward.
 import inspect
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -55,7 +56,15 @@ class CacheLayout:
     keys: Int[Tensor, "rows keys"]
     query_segments: Int[Tensor, "rows time"] | None = None
     key_segments: Int[Tensor, "rows keys"] | None = None
+    filled: int | None = None  # keys that are held; behind them stand zeros that nothing sees
     masks: dict[tuple[int | None, torch.dtype], Tensor] = field(default_factory=dict)  # every layer asks for the same
+
+    def widened(self, width: int) -> "CacheLayout":
+        """The same for a cache that shows `width` keys."""
+        filled = self.keys.shape[1]
+        keys = F.pad(self.keys, (0, width - filled), value=-1)
+        segments = None if self.key_segments is None else F.pad(self.key_segments, (0, width - filled))
+        return CacheLayout(self.queries, keys, self.query_segments, segments, filled)
 
     def mask(self, window: int | None, dtype: torch.dtype) -> Float[Tensor, "rows time keys"]:
         """What is added to the scores: 0 where a query sees a key, else the lowest number."""
@@ -70,6 +79,14 @@ class CacheLayout:
             mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
             self.masks[window, dtype] = mask.masked_fill_(~seen, torch.finfo(dtype).min)
         return self.masks[window, dtype]
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """What the attention seam asks of a cache; the rest is between it and transformers."""
+
+    def width(self, time: int) -> int:
+        """How many keys a layer is given once `time` more tokens are held."""
 
 
 def bucket(length: int) -> int:
@@ -170,12 +187,12 @@ def _attend_cached(
     rows, heads, time, head = query.shape
     kv_heads, keys = key.shape[1:3]
     repeat = heads // kv_heads
-    mask = layout.mask(window, query.dtype)
+    mask, filled = layout.mask(window, query.dtype), layout.filled or keys
     if time * keys > 1 << 14:
         parts = []
         for start in range(0, time, BLOCK):  # what was appended after a block's queries is never seen by them
             end = min(start + BLOCK, time)
-            until = keys - time + end
+            until = filled - time + end
             parts.append(
                 F.scaled_dot_product_attention(
                     query[:, :, start:end],
@@ -253,12 +270,13 @@ def forward_cached(
     model: PreTrainedModel,
     tokens: Int[Tensor, "rows time"],
     layout: CacheLayout,
-    cache: object,
+    cache: Cache,
 ) -> Float[Tensor, "rows time hidden"]:
-    """Hidden states of tokens that continue what `cache` (a `DynamicCache()` without a config, never cropped) holds."""
+    """Hidden states of tokens that continue what `cache` holds; it is never cropped."""
     base = model.base_model
     keyword = _cache_keyword(type(base).forward)
     positions = layout.queries.clamp_min(0)
-    result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=layout, **{keyword: cache})
+    wide = layout.widened(cache.width(tokens.shape[1]))
+    result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=wide, **{keyword: cache})
     hidden: Tensor = result.last_hidden_state
     return hidden
