@@ -75,3 +75,13 @@ def test_the_metric_in_the_page_is_one(tmp_path: Path) -> None:
     item = Example("a:1", (Message("user", "q"), Message("assistant", " yes ", trained=True)))
     assert metric.score(Observation("oh yes!"), item).value == 1
     assert metric.score(Observation("no"), item).value == 0
+
+
+def test_every_part_of_what_fine_tuning_is_has_a_command_and_a_number() -> None:
+    text = (ROOT / "docs" / "what-is-fine-tuning.md").read_text(encoding="utf-8")
+    parts = text.split("\n## ")[1:]
+    assert len(parts) == 7
+    for part in parts:
+        command = re.search(r"^```sh\n(burnish .*\n)+```$", part, re.MULTILINE)
+        assert command is not None, part.splitlines()[0]
+        assert re.search(r"\d", part[command.end() :]), part.splitlines()[0]
