@@ -37,12 +37,17 @@ class ScaledLinear(Adapted):
 
     def forward(self, x: Float[Tensor, "*places width_in"]) -> Float[Tensor, "*places width_out"]:
         """The base's product, scaled by the active adapter."""
+        y: Tensor
         if self.active is None:
-            y: Tensor = self.original(x)
+            y = self.original(x)
             return y
-        scale = self.ia3_l[self.active].flatten().to(x.dtype)
-        scaled: Tensor = self.original(x * scale) if self.inside else self.original(x) * scale
-        return scaled
+        beyond = (self.ia3_l[self.active].flatten() - 1).to(x.dtype)  # 1.003 is 1 in bf16, 0.003 is not 0
+        if self.inside:
+            y = self.original(torch.addcmul(x, x, beyond))
+        else:
+            y = self.original(x)
+            y = torch.addcmul(y, y, beyond)
+        return y
 
     @torch.no_grad()
     def scaled(self, name: str) -> Float[Tensor, "rows columns"]:

@@ -111,9 +111,9 @@ class LoRALinear(Adapted):
             y = self.original(flat)
             low = (dropped @ a.t()) @ b.t() * self.scales[name]
             if dora:
-                ratio = (self.lora_magnitude_vector[name] / self.lengths(name)).to(x.dtype)
+                ratio = self.lora_magnitude_vector[name] / self.lengths(name)
                 product = y if self.bias is None else y - self.bias
-                low = (ratio - 1) * product + ratio * low
+                low = (ratio - 1).to(x.dtype) * product + ratio.to(x.dtype) * low  # 1.003 is 1 in bf16
             y = y + low
         else:
             y = _Product.apply(flat, self.upright(), self.bias, a, b, self.scales[name])  # type: ignore[no-untyped-call]

@@ -308,3 +308,19 @@ def test_a_tiny_step_is_not_lost_in_bf16() -> None:
     moved = (trainer.trained_tensors()[name] - before).abs()[large]
     assert 1e-6 * size < float(moved.mean()) < 4e-6 * size
     assert torch.equal(trainer.optimizer.parameters[name].float()[large], before[large]), "bf16 cannot show it yet"
+
+
+@pytest.mark.parametrize("method", [ia3.Config(targets="v_proj"), Config(variant="dora", targets="v_proj")], ids=str)
+def test_a_small_scale_is_not_lost_in_bf16(method: ia3.Config | Config) -> None:
+    """1.003 is 1 in bf16, whose next number is 1.0078; over many outputs, each rounded, it must still be there."""
+    model = tiny_model("qwen3").to(torch.bfloat16)
+    plain = model.get_submodule("model.layers.0.self_attn.v_proj")
+    x = torch.randn(64, 24, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    before = plain(x).float() - plain.bias.float()
+    method.attach(model, start())
+    module = model.get_submodule("model.layers.0.self_attn.v_proj")
+    (tensors,) = [t for kind, t in module.held.items() if kind in ("ia3_l", "lora_magnitude_vector")]
+    with torch.no_grad():
+        tensors["default"].mul_(1.003)
+        moved = module(x).float() - module.bias.float() - before
+    assert 0.0015 < float(moved.mul(before.sign()).mean() / before.abs().mean()) < 0.006
