@@ -35,7 +35,7 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         **__: object,
     ) -> tuple[Tensor, Tensor]:
         """Append to `part` of a layer's rows; returns views of everything it holds of them."""
-        _, kv_heads, time = key_states.shape[:3]
+        kv_heads, time = key_states.shape[1:3]
         rows = key_states.shape[0] if self.rows is None else self.rows
         end = self.length + time
         assert end <= self.room, "a cache was asked for more room than was planned"

@@ -30,7 +30,7 @@ class ScaledLinear(Adapted):
 
     def add(self, name: str) -> None:
         """Scales of one, so that nothing changes yet; [1, in] inside the MLP, else [out, 1], as in PEFT's files."""
-        width_in, width_out = sizes_of(self.original)  # type: ignore[arg-type]
+        width_in, width_out = sizes_of(self.original)
         shape = (1, width_in) if self.inside else (width_out, 1)
         self.ia3_l[name] = new_parameter(torch.ones(shape), self.weight)
         self.active = name
@@ -99,7 +99,7 @@ class Config(MethodConfig):
             inside = matching(model, self.feedforward) if self.feedforward else {}
             return {place: module for place, module in chosen.items() if place not in inside}, inside
         linears = block_linears(model)
-        outside, inside = {}, {}
+        outside, inside = dict[str, nn.Module](), dict[str, nn.Module]()
         for block in blocks_of(model):
             own = {n: m for n, m in linears.items() if n.startswith(f"{block.attention}.")}
             named = {n: m for n, m in own.items() if n.rpartition(".")[2] in KEYS_AND_VALUES}

@@ -66,7 +66,7 @@ class LoRALinear(Adapted):
 
     def add(self, name: str, config: "Config", generator: torch.Generator, dropout: float) -> None:
         """A new pair: A as `nn.Linear` starts, B zero, so that nothing changes yet."""
-        width_in, width_out = sizes_of(self.original)  # type: ignore[arg-type]
+        width_in, width_out = sizes_of(self.original)
         bound = 1 / math.sqrt(width_in)  # kaiming_uniform with a = sqrt(5), as peft and the paper's code do
         a = (torch.rand(config.rank, width_in, generator=generator) * 2 - 1) * bound
         self.lora_A[name] = new_parameter(a, self.weight)
@@ -82,12 +82,14 @@ class LoRALinear(Adapted):
 
     def product(self, name: str) -> Float[Tensor, "width_out width_in"]:
         """scale B A, in fp32."""
-        return self.scales[name] * (self.lora_B[name] @ self.lora_A[name])
+        product: Tensor = self.lora_B[name] @ self.lora_A[name]
+        return self.scales[name] * product
 
     @torch.no_grad()
     def lengths(self, name: str) -> Float[Tensor, "width_out"]:
         """Length of each row of W + scale B A; a constant to the gradient (DoRA, section 4.3)."""
-        return torch.linalg.vector_norm(self.upright().float() + self.product(name), dim=1)
+        lengths: Tensor = torch.linalg.vector_norm(self.upright().float() + self.product(name), dim=1)
+        return lengths
 
     def delta(self, name: str) -> Float[Tensor, "width_out width_in"]:
         """What the adapter adds to the weight, in fp32 and in `nn.Linear`'s orientation."""
@@ -95,7 +97,8 @@ class LoRALinear(Adapted):
         if name not in self.lora_magnitude_vector:
             return product
         weight = self.upright().float()
-        return (self.lora_magnitude_vector[name] / self.lengths(name))[:, None] * (weight + product) - weight
+        ratio: Tensor = self.lora_magnitude_vector[name] / self.lengths(name)
+        return ratio[:, None] * (weight + product) - weight
 
     def forward(self, x: Float[Tensor, "*places width_in"]) -> Float[Tensor, "*places width_out"]:
         """The base's product, and the active pair's beside it."""
@@ -154,7 +157,7 @@ class LoRAEmbedding(Adapted):
         if self.active is None:
             return vectors
         a, b = self.lora_embedding_A[self.active], self.lora_embedding_B[self.active]
-        low = F.embedding(tokens, a.t()) @ b.t() * (self.scales[self.active] * self.multiplier)
+        low: Tensor = F.embedding(tokens, a.t()) @ b.t() * (self.scales[self.active] * self.multiplier)
         return vectors + low.to(vectors.dtype)
 
 

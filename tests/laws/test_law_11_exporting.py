@@ -119,7 +119,8 @@ def test_the_gradient_is_peft_s(case: Case, tmp_path: Path) -> None:
     theirs = get_peft_model(tiny_model(case.architecture), config).eval()
     set_peft_model_state_dict(theirs, load_file(tmp_path / WEIGHTS))
     logits = theirs(torch.tensor([TEXT])).logits[0, -len(TEXT) :]
-    torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(TEXT[1:]), reduction="sum").backward()
+    nats = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(TEXT[1:]), reduction="sum")
+    nats.backward()  # type: ignore[no-untyped-call]
     trainer.forward_backward([TokenizedExample("d", TEXT, (False,) + (True,) * (len(TEXT) - 1))])
     for parameter in [*trainer.optimizer.parameters.values(), *theirs.parameters()]:
         if parameter.grad is not None:

@@ -1,6 +1,7 @@
 """Methods by name and by path, their errors, and LoRA's targets."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -224,7 +225,7 @@ def test_ia3_scales_keys_values_and_the_inside_of_the_mlp(architecture: str) -> 
 
 
 @pytest.mark.parametrize(("variant", "count"), [("houlsby", 6), ("pfeiffer", 3)])
-def test_bottlenecks_stand_after_the_sublayers(variant: str, count: int) -> None:
+def test_bottlenecks_stand_after_the_sublayers(variant: Literal["houlsby", "pfeiffer"], count: int) -> None:
     model = tiny_model("gemma3")
     bottleneck.Config(variant=variant).attach(model, start())
     assert sum(isinstance(module, bottleneck.Bottleneck) for module in model.modules()) == count
@@ -316,7 +317,7 @@ def test_a_small_scale_is_not_lost_in_bf16(method: ia3.Config | Config) -> None:
     model = tiny_model("qwen3").to(torch.bfloat16)
     plain = model.get_submodule("model.layers.0.self_attn.v_proj")
     x = torch.randn(64, 24, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
-    before = plain(x).float() - plain.bias.float()
+    before = (plain(x).float() - plain.bias.float()).detach()
     method.attach(model, start())
     module = model.get_submodule("model.layers.0.self_attn.v_proj")
     (tensors,) = [t for kind, t in module.held.items() if kind in ("ia3_l", "lora_magnitude_vector")]
