@@ -77,10 +77,23 @@ class TokenizedExample:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands before every document: reserved slots in the row, and the position of the first place."""
+
+    slots: int = 0  # places whose token is -1, -2, …; a method fills them with vectors
+    first: int = 0
+
+    @property
+    def size(self) -> int:
+        """Positions that a document loses."""
+        return self.slots + self.first
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Documents packed in rows. Targets are shifted already: `targets[r, t]` follows `tokens[r, t]`."""
 
-    tokens: "Int[Tensor, 'rows time']"
+    tokens: "Int[Tensor, 'rows time']"  # below zero in a reserved slot
     targets: "Int[Tensor, 'rows time']"  # IGNORE where nothing is learned
     documents: "Int[Tensor, 'rows time']"  # index of the document within the batch, -1 for padding
     positions: "Int[Tensor, 'rows time']"  # restart in each document

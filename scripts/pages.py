@@ -117,7 +117,8 @@ def _table(title: str, fields: dict[str, FieldInfo], before: str) -> list[str]:
 
 def _rows(fields: dict[str, FieldInfo], before: str) -> list[str]:
     rows = [
-        f"| `{before}{n}` | {_default(f)} | {_values(f)} | {_clean(f.description or '')} |" for n, f in fields.items()
+        f"| `{before}{f.alias or n}` | {_default(f)} | {_values(f)} | {_clean(f.description or '')} |"
+        for n, f in fields.items()
     ]
     return ["| field | default | values | what it does |", "|---|---|---|---|", *rows]
 

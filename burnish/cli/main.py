@@ -166,6 +166,14 @@ def models() -> None:
 
 
 @app.command()
+def methods() -> None:
+    """The ways to change a model, with their variants, learning rates, and who reads what they make."""
+    from burnish.cli.show import show_methods
+
+    show_methods()
+
+
+@app.command()
 def export(
     directory: Run,
     to: Annotated[str, typer.Option("--to", help="merged or peft")],

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from burnish.cli.view import View
 from burnish.data.check import check_page
+from burnish.methods.method import method_from, method_names, variants_of
 from burnish.models.parameters import list_models
 from burnish.pipeline.events import Finished, Progress
 from burnish.pipeline.plan import plan_lines
@@ -80,6 +81,27 @@ def show_models() -> None:
             "-" if info.bytes is None else f"{info.bytes / 1e6:,.0f} MB",
             "?" if info.memory is None else f"{info.memory / 1e9:.1f} GB",
             info.note if info.where != "hub" else f"hub, {info.note}",
+        )
+    Console().print(shown)
+
+
+def show_methods() -> None:
+    """Every method: its variants, the rate that auto means for small and large bases, and who reads what it makes."""
+    shown = Table(box=None, pad_edge=False)
+    for number, title in enumerate(("method", "rate", "above 8 B", "merges", "read by", "what it is")):
+        shown.add_column(title, justify="right" if number in (1, 2) else "left", no_wrap=number < 4)
+    for name in method_names():
+        method = method_from(name)
+        about = (type(method).__doc__ or "").strip().splitlines()[0]
+        variants = variants_of(method)
+        readers = method.readers if method.makes_adapter else "anybody: a whole model"
+        merges = "yes" if method.why_unmergeable is None else "no"
+        shown.add_row(
+            f"{name}{' (' + ', '.join(variants) + ')' if variants else ''}",
+            *(f"{method.learning_rate(parameters):g}" for parameters in (135_000_000, 8_000_000_001)),
+            merges,
+            readers,
+            about,
         )
     Console().print(shown)
 

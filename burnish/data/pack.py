@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from burnish.types import IGNORE, Batch, TokenizedExample
+from burnish.types import IGNORE, Batch, Frame, TokenizedExample
 
 ROUND = 64  # a row's length is rounded up to this, so that matrix products meet few shapes
+NOTHING = Frame()
 
 
 def rows_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -25,18 +26,22 @@ def rows_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return [row for _, row in rows]
 
 
-def batch_of(documents: Sequence[TokenizedExample], *, first_position: int = 0, round_to: int = ROUND) -> Batch:
-    """One row that holds these documents one after the other; positions restart at `first_position` in each."""
+def batch_of(documents: Sequence[TokenizedExample], *, frame: Frame = NOTHING, round_to: int = ROUND) -> Batch:
+    """One row that holds these documents one after the other, each with the frame's slots before it.
+
+    Positions restart in each at the frame's first; slots have the tokens -1, -2, … and no targets.
+    """
+    slots = [-1 - slot for slot in range(frame.slots)]
     tokens: list[int] = []
     targets: list[int] = []
     index: list[int] = []
     positions: list[int] = []
     for number, document in enumerate(documents):
         shifted = zip(document.tokens[1:], document.trained[1:], strict=True)
-        tokens += document.tokens
-        targets += [token if trained else IGNORE for token, trained in shifted] + [IGNORE]
-        index += [number] * len(document.tokens)
-        positions += range(first_position, first_position + len(document.tokens))
+        tokens += [*slots, *document.tokens]
+        targets += [IGNORE] * len(slots) + [token if trained else IGNORE for token, trained in shifted] + [IGNORE]
+        index += [number] * (len(slots) + len(document.tokens))
+        positions += range(frame.first, frame.size + len(document.tokens))
     spare = -len(tokens) % round_to
     tokens += [0] * spare
     targets += [IGNORE] * spare
@@ -47,11 +52,11 @@ def batch_of(documents: Sequence[TokenizedExample], *, first_position: int = 0, 
 
 
 def micro_batches(
-    documents: Sequence[TokenizedExample], capacity: int, *, first_position: int = 0, alone: bool = False
+    documents: Sequence[TokenizedExample], capacity: int, *, frame: Frame = NOTHING, alone: bool = False
 ) -> Iterator[Batch]:
     """The rows of one update, one batch each; `alone` puts every document in a row of its own without padding."""
     if alone:
-        yield from (batch_of([document], first_position=first_position, round_to=1) for document in documents)
+        yield from (batch_of([document], frame=frame, round_to=1) for document in documents)
         return
-    for row in rows_of([len(document.tokens) for document in documents], capacity):
-        yield batch_of([documents[i] for i in row], first_position=first_position)
+    for row in rows_of([frame.slots + len(document.tokens) for document in documents], capacity):
+        yield batch_of([documents[i] for i in row], frame=frame)

@@ -26,6 +26,8 @@ def export(base: Base, method: Method, template: str | None, out: Path) -> list[
     Raises `ModelError` where the reloaded model's logits are not the merged model's.
     """
     model, stored = base.model, _stored_dtype(base.path)
+    if method.why_unmergeable is not None:
+        method.merge(model)  # says in a sentence why not, before anything is computed
     probes = [tuple(base.tokenizer.encode(text, add_special_tokens=False)) for text in PROBES]
     before = [_logits(model, probe) for probe in probes]
     method.merge(model.float())

@@ -17,4 +17,4 @@ def export(base: Base, method: Method, template: str | None, out: Path) -> list[
         save_adapter(base.model, method, temporary, base=base.name, base_sha256=base.sha256)
         if template is not None:
             write_text(temporary / "chat_template.jinja", template)
-    return [f"{out}: adapter for {base.name} (sha256 {base.sha256[:12]}…); peft, vLLM and llama.cpp read this format"]
+    return [f"{out}: adapter for {base.name} (sha256 {base.sha256[:12]}…); {method.readers} can read it"]

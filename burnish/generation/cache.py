@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from burnish.models.attention import CacheLayout, forward_cached
+from burnish.models.adapters import frame_of
+from burnish.models.attention import CacheLayout, forward_cached, prefixes
 from burnish.models.seams import layers_of
 
 TOKENS_AT_ONCE = 8192  # of prompts
@@ -90,7 +91,7 @@ class Prompts:
     cache: RoomyCache
     keys: Int[Tensor, "rows keys"]  # position of everything in the cache, -1 for padding
     last: Float[Tensor, "rows hidden"]
-    lengths: Int[Tensor, "rows"]
+    following: Int[Tensor, "rows"]  # the position of each row's next token
 
 
 def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
@@ -119,33 +120,43 @@ def _extend(
     return torch.cat(hidden), keys
 
 
+def _with_prefix(model: PreTrainedModel, cache: RoomyCache, size: int) -> tuple[RoomyCache, Int[Tensor, "1 keys"]]:
+    """The trained keys and values of a prefix as the beginning of an empty cache of one row, and their positions."""
+    for layer, module in prefixes(model).items():
+        states = module.states(model.dtype)
+        if states is not None:
+            cache.update(states[0][None], states[1][None], layer)
+    cache.length = size
+    return cache, torch.arange(size, device=model.get_input_embeddings().weight.device)[None]
+
+
 @torch.no_grad()
 def read_prompts(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], spare: int, *, share: bool = True
 ) -> Prompts:
     """Run prompts through the model side by side, their common beginning once; `spare` is the room left after them.
 
-    Prompts are padded on the right; padding has position -1 and is never seen.
+    Prompts are padded on the right; padding has position -1 and is never seen. A prefix of the model's stands in the
+    cache before them, reserved slots are their first tokens.
     """
     device = model.get_input_embeddings().weight.device
+    frame = frame_of(model)
+    slots = tuple(-1 - slot for slot in range(frame.slots))
+    prompts = [slots + tuple(prompt) for prompt in prompts]
     layers = len(layers_of(model))
     size = common_beginning(prompts) if share and len(prompts) > 1 else 0
-    longest = max(len(prompt) for prompt in prompts)
-    rows = len(prompts)
-    keys = torch.empty(1, 0, dtype=torch.long, device=device)
+    rows, room = len(prompts), frame.first + max(len(prompt) for prompt in prompts) + spare
+    cache, keys = _with_prefix(model, RoomyCache(layers, frame.first + size), frame.first)
     if size:
-        cache = RoomyCache(layers, size)
         tokens = torch.tensor([list(prompts[0][:size])], device=device)
-        _, keys = _extend(model, tokens, torch.arange(size, device=device)[None], cache, keys)
-        cache = cache.repeated(rows, longest + spare)
-    else:
-        cache = RoomyCache(layers, longest + spare)
+        _, keys = _extend(model, tokens, torch.arange(size, device=device)[None] + frame.first, cache, keys)
+    cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, room)
     rest = [list(prompt[size:]) for prompt in prompts]
-    width = longest - size
+    width = max(len(r) for r in rest)
     tokens = torch.tensor([r + [0] * (width - len(r)) for r in rest], device=device)
     lengths = torch.tensor([len(r) for r in rest], device=device)
     places = torch.arange(width, device=device)[None]
-    positions = torch.where(places < lengths[:, None], places + size, -1)
+    positions = torch.where(places < lengths[:, None], places + frame.first + size, -1)
     hidden, keys = _extend(model, tokens, positions, cache, keys.expand(rows, -1))
     last = hidden[torch.arange(rows, device=device), lengths - 1]
-    return Prompts(cache, keys, last, lengths + size)
+    return Prompts(cache, keys, last, lengths + frame.first + size)

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from burnish.data.pack import batch_of, rows_of
 from burnish.generation.cache import Prompts, read_prompts
+from burnish.models.adapters import frame_of
 from burnish.models.attention import CacheLayout, forward_cached, forward_hidden, is_packed
 from burnish.models.head import nats_of_targets
 from burnish.types import IGNORE, TokenizedExample
@@ -70,7 +71,7 @@ def _continued(
         for number, continuation in enumerate(given):
             end = at + len(continuation) - 1
             tokens[row, at:end] = torch.tensor(continuation[:-1])
-            positions[row, at:end] = torch.arange(end - at) + int(state.lengths[row])
+            positions[row, at:end] = torch.arange(end - at) + int(state.following[row])
             segments[row, at:end] = number
             at = end
     tokens, positions, segments = tokens.to(device), positions.to(device), segments.to(device)
@@ -94,9 +95,11 @@ def reference_nats(model: PreTrainedModel, documents: Sequence[TokenizedExample]
     results: dict[int, tuple[float, int]] = {}
     device = model.get_input_embeddings().weight.device
     packed = is_packed(model)
-    rows = rows_of([len(d.tokens) for d in documents], ROW) if packed else [[i] for i in range(len(documents))]
+    frame = frame_of(model)
+    lengths = [frame.slots + len(d.tokens) for d in documents]
+    rows = rows_of(lengths, ROW) if packed else [[i] for i in range(len(documents))]
     for row in rows:
-        batch = batch_of([documents[i] for i in row], round_to=64 if packed else 1)
+        batch = batch_of([documents[i] for i in row], frame=frame, round_to=64 if packed else 1)
         targets = batch.targets.to(device)
         nats = nats_of_targets(model, forward_hidden(model, batch.to(device)), targets)
         owner = batch.documents.reshape(-1)[batch.targets.reshape(-1) != IGNORE]

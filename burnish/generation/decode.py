@@ -40,7 +40,7 @@ def generate(
     rows = torch.arange(len(prompts), device=state.last.device)  # which prompt each row of the cache belongs to
     tokens: list[list[int]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
-    hidden, keys, positions = state.last, state.keys, state.lengths
+    hidden, keys, positions = state.last, state.keys, state.following
     done = torch.zeros(len(prompts), dtype=torch.bool, device=hidden.device)
     for number in range(max_new_tokens):
         chosen = head.logits(hidden).argmax(-1)

@@ -9,17 +9,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, runtime_checkable
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from jaxtyping import Int
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from burnish.errors import MethodError, RecipeError, listed
+from burnish.models.adapters import adapter_parameters, switched_off
 from burnish.registry import did_you_mean, module_named, names_in
 
+T = TypeVar("T", bound="MethodConfig")
 PACKAGE = "burnish.methods"
+PREFIX = "base_model.model."  # of the keys of modules in PEFT's files
+PROMPT_KEY = "prompt_embeddings"  # of trained vectors, which have no module there
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,30 @@ class Start:
     tokens: tuple[int, ...] | None = None
 
 
+def start_tokens(start: Start, length: int, model: PreTrainedModel, *, vocabulary: bool) -> Int[Tensor, "length"]:
+    """`length` tokens to start from: a text's, repeated or cut, else drawn from the vocabulary.
+
+    Raises `MethodError` where a text is wanted that has no tokens.
+    """
+    table: Tensor = model.get_input_embeddings().weight
+    tokens = None if vocabulary else start.tokens
+    if tokens is None:
+        drawn = torch.randint(0, len(table), (length,), generator=start.generator)
+        return drawn.to(table.device)
+    if not tokens:
+        raise MethodError("method.text: has no tokens to start from; write some text, or take start: vocabulary")
+    return torch.tensor((tokens * (length // len(tokens) + 1))[:length], device=table.device)
+
+
 @runtime_checkable
 class Method(Protocol):
     """A method; attaching one decides what trains by `requires_grad`, and nothing else does (rule 1)."""
 
     name: ClassVar[str]
+    peft_type: ClassVar[str]  # in adapter_config.json
+    readers: ClassVar[str]  # who reads its files
+    why_unmergeable: ClassVar[str | None]  # a sentence, where no weight of the base can hold the change
+    adjustable: ClassVar[frozenset[str]]  # fields that may be others than those an adapter was made with
 
     @property
     def virtual_tokens(self) -> int:
@@ -51,12 +75,34 @@ class Method(Protocol):
         """True where the result is a small file beside an unchanged base; False where it is a whole model."""
         ...
 
+    @property
+    def start_text(self) -> str | None:
+        """The text whose tokens `attach` is given; None: the task's instruction."""
+        ...
+
+    @property
+    def start_from(self) -> str | None:
+        """The directory of an adapter to begin with."""
+        ...
+
     def learning_rate(self, parameters: int) -> float:
         """The rate that `auto` means for a base of so many parameters."""
         ...
 
+    def rate_factor(self, parameter: str) -> float:
+        """What the learning rate of a trained tensor, by its name, is multiplied with."""
+        ...
+
+    def check(self, model: PreTrainedModel) -> None:
+        """Raise `MethodError` where the model cannot take the method, and change nothing."""
+        ...
+
     def attach(self, model: PreTrainedModel, start: Start, name: str = "default") -> None:
         """Add what trains to the model and freeze the rest."""
+        ...
+
+    def notes(self, model: PreTrainedModel) -> list[str]:
+        """What a user should know of this method on this model, a sentence each."""
         ...
 
     def disabled(self, model: PreTrainedModel) -> AbstractContextManager[None]:
@@ -74,16 +120,144 @@ class Method(Protocol):
         """
         ...
 
+    def peft_config(self, model: PreTrainedModel, name: str) -> dict[str, object]:
+        """What adapter_config.json says beyond `peft_type` and the base."""
+        ...
+
+    def peft_tensors(self, model: PreTrainedModel, name: str) -> dict[str, Tensor]:
+        """What stands in adapter_model.safetensors, by key."""
+        ...
+
+    def put_tensors(self, model: PreTrainedModel, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Fill an attached adapter; keys and shapes are those of `peft_tensors`."""
+        ...
+
+    @classmethod
+    def from_peft(cls, config: Mapping[str, object], recorded: Mapping[str, object]) -> "Method":
+        """The settings behind an adapter_config.json; `recorded` are the recipe's own where burnish wrote the adapter.
+
+        Raises `MethodError` naming a field that is not read.
+        """
+        ...
+
+    def exactly(self, model: PreTrainedModel, config: Mapping[str, object]) -> "Method":
+        """The same, at exactly the places that an adapter_config.json names."""
+        ...
+
 
 class MethodConfig(BaseModel):
-    """Base of the files' `Config`: frozen, typed, no field unknown."""
+    """What a file's `Config` begins with: frozen, typed, no field unknown; the answers that most adapters give."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    peft_type: ClassVar[str] = "BURNISH"  # PEFT has none such: the config names the method and its fields
+    readers: ClassVar[str] = "burnish"
+    why_unmergeable: ClassVar[str | None] = "it computes something that no weight of the base can hold"
+    adjustable: ClassVar[frozenset[str]] = frozenset()
+
+    from_: str | None = Field(
+        default=None, alias="from", description="directory of an adapter to begin with, ours or anybody's of PEFT"
+    )
+
+    @property
+    def virtual_tokens(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def first_position(self) -> int:
+        """Zero."""
+        return 0
+
+    @property
+    def makes_adapter(self) -> bool:
+        """An adapter."""
+        return True
+
+    @property
+    def start_text(self) -> str | None:
+        """Nothing but the task's instruction."""
+        return None
+
+    @property
+    def start_from(self) -> str | None:
+        """The field `from`, whose name Python keeps for itself."""
+        return self.from_
+
+    def rate_factor(self, parameter: str) -> float:  # noqa: ARG002
+        """One rate for all."""
+        return 1.0
+
+    def check(self, model: PreTrainedModel) -> None:
+        """Nothing to check."""
+
+    def notes(self, model: PreTrainedModel) -> list[str]:  # noqa: ARG002
+        """Nothing to say."""
+        return []
+
+    def disabled(self, model: PreTrainedModel) -> AbstractContextManager[None]:
+        """Every adapter switched off."""
+        return switched_off(model)
+
+    def merge(self, model: PreTrainedModel) -> None:
+        """Cannot be done."""
+        raise MethodError(
+            f"a {title(self)} adapter cannot be merged into {type(model).__name__}: {self.why_unmergeable}; keep it "
+            "beside its base (export --to peft)"
+        )
+
+    def changes(self, model: PreTrainedModel, base: Callable[[str], Tensor]) -> Iterator[tuple[str, float, float]]:  # noqa: ARG002
+        """No weight moves."""
+        return iter(())
+
+    def peft_config(self, model: PreTrainedModel, name: str) -> dict[str, object]:  # noqa: ARG002
+        """The method as a recipe would write it."""
+        return {"method": recorded(self)}
+
+    def peft_tensors(self, model: PreTrainedModel, name: str) -> dict[str, Tensor]:
+        """Every trained tensor by place and kind."""
+        return {PREFIX + key: p.detach() for key, p in adapter_parameters(model, name).items()}
+
+    def put_tensors(self, model: PreTrainedModel, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Copy them in."""
+        with torch.no_grad():
+            for key, parameter in adapter_parameters(model, name).items():
+                parameter.copy_(tensors[PREFIX + key])
+
+    @classmethod
+    def from_peft(cls: type[T], config: Mapping[str, object], recorded: Mapping[str, object]) -> T:  # noqa: ARG003
+        """The fields under "method"."""
+        fields = config.get("method")
+        if not isinstance(fields, dict):
+            raise MethodError(f'"method" is {fields!r}; expected the method\'s name and fields')
+        return cls(**{key: value for key, value in fields.items() if key != "name"})
+
+    def exactly(self: T, model: PreTrainedModel, config: Mapping[str, object]) -> T:  # noqa: ARG002
+        """The fields tell the places."""
+        return self
+
+
+def variants_of(method: Method) -> tuple[str, ...]:
+    """The values of the field `variant`, the default first; none for most."""
+    assert isinstance(method, BaseModel)
+    field = type(method).model_fields.get("variant")
+    return get_args(field.annotation) if field is not None else ()
+
+
+def title(method: Method | MethodConfig) -> str:
+    """The method's name, with its variant where it has one."""
+    variant = getattr(method, "variant", None)
+    return f"{getattr(method, 'name', type(method).__name__)}{f' ({variant})' if variant else ''}"
 
 
 def method_names() -> list[str]:
     """Names of the methods that come with burnish."""
     return [name for name in names_in(PACKAGE) if _defines_a_method(_module(name))]
+
+
+def method_class(name: str) -> Any:
+    """The `Config` behind a name of `method_names`: a class whose instances are `Method`s."""
+    return getattr(_module(name), "Config")  # noqa: B009 (a module's type knows no attributes)
 
 
 def _defines_a_method(module: object) -> bool:
@@ -140,7 +314,11 @@ def method_from(value: str | Mapping[str, object]) -> Method:
         method = config(**fields)
     except ValidationError as error:
         raise RecipeError(listed([_problem(item, config) for item in error.errors()])) from error
-    assert isinstance(method, Method)
+    if not isinstance(method, Method):
+        raise RecipeError(
+            f"method.path: the class `Config` of {path} is no method; begin it with MethodConfig of "
+            "burnish.methods.method and give it name, learning_rate and attach"
+        )
     return method
 
 
@@ -149,7 +327,7 @@ def _problem(item: Mapping[str, object], config: type[BaseModel]) -> str:
     assert isinstance(location, tuple)
     where = ".".join(["method", *(str(part) for part in location)])
     if item["type"] == "extra_forbidden":
-        known = [name for name in config.model_fields if name != "name"]
+        known = [field.alias or name for name, field in config.model_fields.items()]
         wrong = str(location[-1])
         expected = f"known are {', '.join(known)}" if known else "this method has no settings"
         return f"{where}: unknown field; {expected}.{did_you_mean(wrong, known)}"
@@ -157,15 +335,29 @@ def _problem(item: Mapping[str, object], config: type[BaseModel]) -> str:
     return f"{where}: {message[:1].lower()}{message[1:]}, found {item['input']!r}"
 
 
-def refuse_second(model: PreTrainedModel, name: str, existing: bool) -> None:
-    """Raise where an adapter of that name is attached already."""
-    if existing:
-        raise MethodError(
-            f'an adapter named "{name}" is attached to this {type(model).__name__} already; choose another'
-        )
+def refuse_fields(config: Mapping[str, object], harmless: Mapping[str, tuple[object, ...]]) -> None:
+    """Raise `MethodError` naming each field of a PEFT config that is set to what burnish does not read.
+
+    Empty and absent values are harmless everywhere.
+    """
+    wrong = [
+        f"{field} is {config[field]!r}; burnish does not read adapters with it"
+        for field, values in harmless.items()
+        if config.get(field) and config[field] not in values
+    ]
+    if wrong:
+        raise MethodError(listed(wrong))
 
 
 def method_fields(method: Method) -> dict[str, object]:
     """A method as a recipe would write it, every default filled in."""
     assert isinstance(method, BaseModel)
-    return {"name": method.name, **method.model_dump(exclude={"name"})}
+    fields = {key: value for key, value in method.model_dump(by_alias=True).items() if (key, value) != ("from", None)}
+    return {"name": method.name, **fields}
+
+
+def recorded(method: Method | MethodConfig) -> dict[str, object]:
+    """The fields that an adapter remembers: all but where it began."""
+    assert isinstance(method, BaseModel)
+    fields = method.model_dump(mode="json", by_alias=True, exclude={"from_"})
+    return {"name": getattr(method, "name", type(method).__name__), **fields}

@@ -1,93 +1,159 @@
-"""Adapters on disk in PEFT's format, so that peft, vLLM and llama.cpp read ours and we read theirs."""
+"""Adapters on disk in PEFT's format, so that peft, vLLM and llama.cpp read ours and we read theirs.
+
+`adapter_config.json` holds what PEFT's config of the kind holds. A method that PEFT lacks has `peft_type: BURNISH` and,
+under `method`, its name and fields; its tensors are called by their place in the model. `burnish.json` beside it holds
+what PEFT's config has no field for: the hash of the base's weights and the method as the recipe named it.
+"""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from burnish.errors import MethodError, listed
-from burnish.files import read_json, sha256_of, write_bytes, write_json
-from burnish.methods.lora import Config, LoRALinear, lora_linears
-from burnish.methods.method import Method, Start
-from burnish.models.seams import is_linear, is_transposed
+from burnish.errors import MethodError, RecipeError, listed
+from burnish.files import read_json, write_bytes, write_json
+from burnish.methods.method import PREFIX, Method, Start, method_class, method_from, method_names, recorded
+from burnish.models.adapters import frame_of, original_of
+from burnish.models.attention import forward_hidden
+from burnish.models.head import head_of
+from burnish.types import IGNORE, Batch
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 OURS = "burnish.json"  # what PEFT's format has no field for; peft warns of unknown fields in its own file
-PREFIX = "base_model.model."
+PROBED = 8  # tokens on which a loaded adapter must change something
 
 
-def adapter_tensors(model: PreTrainedModel, name: str = "default") -> dict[str, Tensor]:
-    """The tensors of one adapter under PEFT's names, fp32."""
-    tensors = {}
-    for place, module in lora_linears(model).items():
-        if name in module.scales:
-            tensors[f"{PREFIX}{place}.lora_A.weight"] = module.lora_A[name].detach().float().contiguous()
-            tensors[f"{PREFIX}{place}.lora_B.weight"] = module.lora_B[name].detach().float().contiguous()
-    return tensors
+def method_of(value: str | Mapping[str, object]) -> Method:
+    """The method that a recipe names; with `from`, the one of that adapter.
+
+    Raises `RecipeError` where another field contradicts the adapter.
+    """
+    directory = value.get("from") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or directory is None:
+        return method_from(value)
+    given = {key: field for key, field in value.items() if key not in ("name", "path", "from")}
+    named = {key: value[key] for key in ("name", "path") if key in value}
+    like = method_from(named) if named else None
+    if like is not None and not like.makes_adapter:
+        return method_from(value)
+    method = read_method(Path(str(directory)), like)
+    if like is not None and like.name != method.name:
+        raise RecipeError(
+            f"method.name: {like.name}, but {directory} holds a {method.name} adapter; leave the name out"
+        )
+    wanted = method_from({**{key: value[key] for key in ("path",) if key in value}, "name": method.name, **given})
+    assert isinstance(method, BaseModel)
+    assert isinstance(wanted, BaseModel)
+    for key in given:
+        ours, theirs = getattr(wanted, key), getattr(method, key)
+        if key not in method.adjustable and ours != theirs:
+            raise RecipeError(
+                f"method.{key}: {ours!r}, but the adapter in {directory} was made with {theirs!r}; leave it out"
+            )
+    changed = {key: getattr(wanted, key) for key in given}
+    result = method.model_copy(update={**changed, "from_": str(directory)})
+    assert isinstance(result, Method)
+    return result
 
 
 def save_adapter(
     model: PreTrainedModel, method: Method, directory: Path, *, base: str, base_sha256: str, name: str = "default"
 ) -> None:
     """Write the adapter and its config in PEFT's format, and `burnish.json`; peft loads the base from `base`."""
-    if not isinstance(method, Config):
-        raise MethodError(f"{method.name} makes no adapter in PEFT's format")
-    places = {place: module for place, module in lora_linears(model).items() if name in module.scales}
+    if not method.makes_adapter:
+        raise MethodError(f"{method.name} makes a whole model, not an adapter")
+    tensors = {key: tensor.float().contiguous().cpu() for key, tensor in method.peft_tensors(model, name).items()}
     config = {
-        "peft_type": "LORA",
+        "peft_type": method.peft_type,
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base,
-        "r": method.rank,
-        "lora_alpha": method.alpha,
-        "lora_dropout": method.dropout,
-        "target_modules": _module_names(model, set(places)),
-        "fan_in_fan_out": any(is_transposed(module.original) for module in places.values()),
-        "bias": "none",
-        "use_rslora": False,
-        "use_dora": False,
-        "modules_to_save": None,
         "inference_mode": True,
+        **method.peft_config(model, name),
     }
     directory.mkdir(parents=True, exist_ok=True)
-    write_bytes(directory / WEIGHTS, save(adapter_tensors(model, name), metadata={"format": "pt"}))
+    write_bytes(directory / WEIGHTS, save(tensors, metadata={"format": "pt"}))
     write_json(directory / CONFIG, config)
-    write_json(directory / OURS, {"base_sha256": base_sha256, "targets": method.targets})
+    write_json(directory / OURS, {"base_sha256": base_sha256, "method": recorded(method)})
 
 
-def _module_names(model: PreTrainedModel, places: set[str]) -> list[str]:
-    """`q_proj, up_proj, ...` where these name exactly the adapted places, as other readers expect, else full names."""
-    short = {place.rpartition(".")[2] for place in places}
-    named = {n for n, m in model.named_modules() if n.rpartition(".")[2] in short and (is_linear(m) or n in places)}
-    return sorted(short if named == places else places)
+def read_method(directory: Path, like: Method | None = None) -> Method:
+    """The settings of an adapter on disk; `like` is of the class to use where no name of burnish's leads to it.
+
+    Raises `MethodError` on a kind or a field that burnish does not read.
+    """
+    config = _read_config(directory)
+    kinds = {kind.peft_type: kind for kind in map(method_class, method_names()) if kind.peft_type != "BURNISH"}
+    written = str(config.get("peft_type"))
+    kind: Any = kinds.get(written)
+    fields = config.get("method")
+    name = fields.get("name") if written == "BURNISH" and isinstance(fields, dict) else None
+    if name in method_names():
+        kind = method_class(str(name))
+    if like is not None and like.peft_type == written and name in (None, like.name):
+        kind = type(like)
+    if kind is None:
+        known = ", ".join(sorted(kinds))
+        raise MethodError(f"{directory / CONFIG}: peft_type is {config.get('peft_type')!r}; burnish reads {known}")
+    known_fields = _ours(directory).get("method", {})
+    try:
+        found: Method = kind.from_peft(config, known_fields if isinstance(known_fields, dict) else {})
+    except MethodError as error:
+        raise MethodError(f"{directory / CONFIG}: {error}") from error
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise MethodError(f"{directory / CONFIG}: {listed(problems)}") from error
+    return found
+
+
+def load_adapter(
+    model: PreTrainedModel,
+    directory: Path,
+    *,
+    base_sha256: str | None,
+    name: str = "default",
+    like: Method | None = None,
+) -> Method:
+    """Attach the adapter of a directory and give its method; only its tensors have `requires_grad` then.
+
+    Raises `MethodError` on another base, on any missing, extra or misshapen tensor, and where nothing changes.
+    """
+    method, config, ours = read_method(directory, like), _read_config(directory), _ours(directory)
+    if base_sha256 and ours.get("base_sha256") not in (None, base_sha256):
+        raise MethodError(
+            f"{directory}: this adapter was trained on another base (sha256 {str(ours['base_sha256'])[:12]}…) than the "
+            f"one loaded ({base_sha256[:12]}…); load {config.get('base_model_name_or_path')!r}"
+        )
+    try:
+        exact = method.exactly(model, config)
+        exact.attach(model, Start(torch.Generator().manual_seed(0)), name)
+    except MethodError as error:
+        raise MethodError(f"{directory}: {error}") from error
+    tensors = _without_copies(model, _tensors(directory / WEIGHTS), directory / WEIGHTS)
+    _check(exact.peft_tensors(model, name), tensors, directory / WEIGHTS)
+    exact.put_tensors(model, name, tensors)
+    if not _changes_something(model, method):
+        raise MethodError(
+            f"{directory}: the adapter loads and changes nothing: its tensors are those of an untrained start"
+        )
+    return method
 
 
 def _read_config(directory: Path) -> Mapping[str, object]:
     path = directory / CONFIG
     if not path.is_file():
         raise MethodError(f"{directory}: no {CONFIG}; expected an adapter directory in PEFT's format")
-    config = _object(path)
-    if config.get("peft_type") != "LORA":
-        raise MethodError(f'{path}: peft_type is {config.get("peft_type")!r}; burnish reads "LORA"')
-    for field, expected in (("use_rslora", False), ("use_dora", False), ("bias", "none"), ("modules_to_save", None)):
-        if config.get(field, expected) not in (expected, []):
-            raise MethodError(f"{path}: {field} is {config[field]!r}; burnish reads only {expected!r} here yet")
-    for field in (
-        "rank_pattern",
-        "alpha_pattern",
-        "layer_replication",
-        "megatron_config",
-        "lora_bias",
-        "target_parameters",
-    ):
-        if config.get(field):
-            raise MethodError(f"{path}: {field} is set; burnish does not read such adapters yet")
-    return config
+    return _object(path)
+
+
+def _ours(directory: Path) -> Mapping[str, object]:
+    return _object(directory / OURS) if (directory / OURS).is_file() else {}
 
 
 def _object(path: Path) -> Mapping[str, object]:
@@ -110,62 +176,47 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise MethodError(f"{path}: damaged ({error})") from error
 
 
-def load_adapter(model: PreTrainedModel, directory: Path, *, base_sha256: str | None, name: str = "default") -> Config:
-    """Attach the adapter of a directory.
-
-    Raises `MethodError` on another base and on any missing, extra or misshapen tensor.
-    """
-    config = _read_config(directory)
-    ours = _object(directory / OURS) if (directory / OURS).is_file() else {}
-    if base_sha256 and ours.get("base_sha256") not in (None, base_sha256):
-        raise MethodError(
-            f"{directory}: this adapter was trained on another base (sha256 {str(ours['base_sha256'])[:12]}…) than the "
-            f"one loaded ({base_sha256[:12]}…); load {config.get('base_model_name_or_path')!r}"
-        )
-    method = _method(config, ours, directory / CONFIG)
-    tensors = _tensors(directory / WEIGHTS)
-    places = {key.removeprefix(PREFIX).rpartition(".lora_")[0] for key in tensors}
-    exact = method.model_copy(update={"targets": tuple(sorted(places))})
-    exact.attach(model, Start(torch.Generator()), name)
-    _fill(lora_linears(model), tensors, name, directory)
-    return method
+def _without_copies(model: PreTrainedModel, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """PEFT stores the base's own table beside an adapter that works on it; it is left out where it is this base's."""
+    kept = {}
+    modules = {name: original_of(module) for name, module in model.named_modules()}
+    for key, tensor in tensors.items():
+        place = key.removeprefix(PREFIX).removesuffix(".weight").removesuffix(".base_layer")
+        table = getattr(modules.get(place), "weight", None)
+        if not key.endswith(".weight") or not isinstance(table, Tensor):
+            kept[key] = tensor
+        elif table.shape != tensor.shape or not torch.allclose(tensor.to(table), table, rtol=1e-2, atol=1e-3):
+            raise MethodError(f"{path}: {key} is not this base's own {place}, and burnish trains no copy of it")
+    return kept
 
 
-def _method(config: Mapping[str, object], ours: Mapping[str, object], path: Path) -> Config:
-    """The settings that an adapter was made with; its targets as a recipe named them where we know that."""
-    targets = ours.get("targets", config.get("target_modules"))
-    if isinstance(targets, str):
-        targets = "all" if targets == "all-linear" else targets
-    fields = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
-    values = {ours: config[theirs] for ours, theirs in fields.items() if theirs in config}
-    try:
-        return Config.model_validate({**values, "targets": targets})
-    except ValidationError as error:
-        raise MethodError(
-            f"{path}: {listed([str(item['loc'][0]) + ': ' + item['msg'] for item in error.errors()])}"
-        ) from error
-
-
-def _fill(places: Mapping[str, LoRALinear], tensors: Mapping[str, Tensor], name: str, directory: Path) -> None:
-    expected = {
-        f"{PREFIX}{place}.lora_{letter}.weight": getattr(module, f"lora_{letter}")[name]
-        for place, module in places.items()
-        for letter in "AB"
-        if name in module.scales
-    }
+def _check(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise naming the first tensor that is missing, extra, misshapen or no number."""
     missing, extra = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or extra:
         kind, key = ("missing", missing[0]) if missing else ("extra", extra[0])
-        raise MethodError(f"{directory / WEIGHTS}: {kind} tensor {key} ({len(missing)} missing, {len(extra)} extra)")
-    for key, parameter in expected.items():
-        if tensors[key].shape != parameter.shape:
-            raise MethodError(
-                f"{directory / WEIGHTS}: {key} has shape {list(tensors[key].shape)}, expected {list(parameter.shape)}"
-            )
-        with torch.no_grad():
-            parameter.copy_(tensors[key])
+        raise MethodError(f"{path}: {kind} tensor {key} ({len(missing)} missing, {len(extra)} extra)")
+    for key, tensor in expected.items():
+        if tensors[key].shape != tensor.shape:
+            raise MethodError(f"{path}: {key} has shape {list(tensors[key].shape)}, expected {list(tensor.shape)}")
+        if not torch.isfinite(tensors[key]).all():
+            raise MethodError(f"{path}: {key} holds values that are no numbers")
 
 
-def adapter_sha256(directory: Path) -> str:
-    """Hash of an adapter's weights file."""
-    return sha256_of(directory / WEIGHTS)
+@torch.no_grad()
+def _changes_something(model: PreTrainedModel, method: Method) -> bool:
+    """Whether logits of a few tokens differ with the adapter on and off."""
+    changed = _probe(model)
+    with method.disabled(model):
+        return not torch.equal(changed, _probe(model))
+
+
+def _probe(model: PreTrainedModel) -> Tensor:
+    """Logits of a few tokens behind whatever stands before a document."""
+    frame = frame_of(model)
+    rows = model.get_input_embeddings().weight.shape[0]
+    document = [-1 - slot for slot in range(frame.slots)] + [(7 * place) % rows for place in range(PROBED)]
+    tokens = torch.tensor([document], device=model.get_input_embeddings().weight.device)
+    places = torch.arange(len(document), device=tokens.device)[None]
+    batch = Batch(tokens, torch.full_like(tokens, IGNORE), torch.zeros_like(tokens), places + frame.first, ("probe",))
+    return head_of(model).logits(forward_hidden(model, batch)[0, frame.slots :])

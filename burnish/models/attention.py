@@ -8,21 +8,23 @@ argument through the model's own forward.
 import inspect
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
 from burnish.errors import ModelError
-from burnish.types import Batch
+from burnish.models.adapters import Switched
+from burnish.types import Batch, Frame
 
 NAME = "burnish"
 HARMLESS = frozenset(
     {"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"}
 )
+States: TypeAlias = tuple[Float[Tensor, "kv_heads prefix head"], Float[Tensor, "kv_heads prefix head"]]
 BLOCK = 256  # queries of a long prompt at a time
 EXPLICIT_UP_TO = 1024  # longer documents go through scaled_dot_product_attention, which never holds all scores at once
 
@@ -116,14 +118,55 @@ def packed_layout(documents: Int[Tensor, "rows time"]) -> Layout:
     return Layout(tuple(groups), scatter.to(documents.device))
 
 
+class PrefixStates(Switched):
+    """Trained keys and values of one attention layer, which stand before every document at positions 0 … prefix-1.
+
+    It is the attention module's child `prefix`. The keys are as after RoPE, as in PEFT (Li & Liang 2021, section 4.3).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys, self.values = nn.ParameterDict(), nn.ParameterDict()
+
+    def frame(self) -> Frame:
+        """Documents begin after the prefix."""
+        return Frame() if self.active is None else Frame(first=self.keys[self.active].shape[1])
+
+    def states(self, dtype: torch.dtype) -> States | None:
+        """The active keys and values, in the dtype of the computation."""
+        return None if self.active is None else (self.keys[self.active].to(dtype), self.values[self.active].to(dtype))
+
+
+def prefixes(model: nn.Module) -> dict[int, PrefixStates]:
+    """The layers that have a prefix, by their index."""
+    found: dict[int, PrefixStates] = {}
+    for module in model.modules():
+        prefix = getattr(module, "prefix", None)
+        if isinstance(prefix, PrefixStates):
+            found[getattr(module, "layer_idx", -1)] = prefix
+    return dict(sorted(found.items()))
+
+
+def prefix_cache(model: PreTrainedModel) -> dict[str, DynamicCache]:
+    """The active prefix as transformers' own forward takes it: a cache that is not empty; {} where there is none."""
+    states = {layer: module.states(model.dtype) for layer, module in prefixes(model).items()}
+    held = {layer: pair for layer, pair in states.items() if pair is not None}
+    if not held:
+        return {}
+    cache = DynamicCache()
+    for layer, (key, value) in held.items():
+        cache.update(key[None], value[None], layer)
+    return {_cache_keyword(type(model).forward): cache}
+
+
 @lru_cache(maxsize=256)
 def _causal(
-    length: int, window: int | None, repeat: int, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "1 queries length"]:
-    """Additive mask of one document, repeated for the query heads that share a key head."""
-    distance = torch.arange(length)[:, None] - torch.arange(length)[None]
+    length: int, window: int | None, repeat: int, before: int, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "1 queries keys"]:
+    """Additive mask of a document behind `before` keys, repeated for the query heads that share a key head."""
+    distance = torch.arange(length)[:, None] + before - torch.arange(before + length)[None]
     seen = (distance >= 0) if window is None else (distance >= 0) & (distance < window)
-    mask = torch.zeros(length, length, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+    mask = torch.zeros(length, before + length, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
     return mask.repeat(repeat, 1)[None].to(device)
 
 
@@ -133,13 +176,20 @@ def _attend_group(
     value: Float[Tensor, "kv_heads count length head"],
     scaling: float,
     window: int | None,
+    before: States | None,
 ) -> Float[Tensor, "count*length heads head"]:
-    """Causal attention inside each document of one group."""
+    """Causal attention inside each document of one group; `before` stands in front of each."""
     heads, count, length, head = query.shape
     kv_heads = key.shape[0]
     repeat = heads // kv_heads
+    size = 0
+    if before is not None:
+        size = before[0].shape[1]
+        first = [t[:, None].expand(-1, count, -1, -1) for t in before]
+        key, value = torch.cat([first[0], key], 2), torch.cat([first[1], value], 2)
     if length > EXPLICIT_UP_TO:
-        seen = None if window is None else _causal(length, window, 1, query.dtype, query.device)[0]
+        whole = window is None and not size
+        seen = None if whole else _causal(length, window, 1, size, query.dtype, query.device)[0]
         mixed = F.scaled_dot_product_attention(
             query.transpose(0, 1),
             key.transpose(0, 1),
@@ -152,8 +202,8 @@ def _attend_group(
         return mixed.permute(0, 2, 1, 3).reshape(count * length, heads, head)
     q = query.view(kv_heads, repeat, count, length, head).permute(0, 2, 1, 3, 4)
     q = q.reshape(kv_heads * count, repeat * length, head)
-    k, v = (t.reshape(kv_heads * count, length, head) for t in (key, value))
-    mask = _causal(length, window, repeat, q.dtype, q.device)
+    k, v = (t.reshape(kv_heads * count, size + length, head) for t in (key, value))
+    mask = _causal(length, window, repeat, size, q.dtype, q.device)
     scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scaling)
     mixed = torch.bmm(torch.softmax(scores, -1), v).view(kv_heads, count, repeat, length, head)
     return mixed.permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
@@ -166,13 +216,14 @@ def _attend_packed(
     layout: Layout,
     scaling: float,
     window: int | None,
+    before: States | None,
 ) -> Float[Tensor, "rows time heads head"]:
     rows, heads, time, head = query.shape
     flat = [t.transpose(0, 1).reshape(t.shape[1], rows * time, head) for t in (query, key, value)]
     parts = []
     for group in layout.groups:
         q, k, v = (t.index_select(1, group.gather).view(len(t), group.count, group.length, head) for t in flat)
-        parts.append(_attend_group(q, k, v, scaling, window))
+        parts.append(_attend_group(q, k, v, scaling, window, before))
     return torch.cat(parts).index_select(0, layout.scatter).view(rows, time, heads, head)
 
 
@@ -230,7 +281,10 @@ def attention(
         raise ModelError(f"{type(module).__name__}: burnish's attention does not implement {found}")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(layout, Layout):
-        return _attend_packed(query, key, value, layout, scaling, sliding_window), None
+        prefix = getattr(module, "prefix", None)
+        before = prefix.states(query.dtype) if isinstance(prefix, PrefixStates) else None
+        return _attend_packed(query, key, value, layout, scaling, sliding_window, before), None
+    # with a cache, a prefix stands in the cache already
     return _attend_cached(query, key, value, layout, scaling, sliding_window), None
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from burnish.errors import ModelError
+from burnish.models.adapters import Switched
 from burnish.types import IGNORE
 
 CHUNK = 128  # targets at a time: 25 MB of fp32 logits at a vocabulary of 49,152
@@ -22,10 +23,14 @@ class Head:
     bias: Float[Tensor, "vocab"] | None
     multiplier: float
     soft_cap: float | None
+    adapted: Switched | None = None  # where a method works on the head, the module that computes the product
 
     def logits(self, hidden: Float[Tensor, "places hidden"]) -> Float[Tensor, "places vocab"]:
         """Scores of the next token in the model's dtype."""
-        logits = torch.nn.functional.linear(hidden, self.weight, self.bias)
+        if self.adapted is not None:
+            logits: Tensor = self.adapted(hidden)
+        else:
+            logits = torch.nn.functional.linear(hidden, self.weight, self.bias)
         if self.multiplier != 1:
             logits = logits * self.multiplier
         if self.soft_cap is not None:
@@ -42,7 +47,8 @@ def head_of(model: PreTrainedModel) -> Head:
     multiplier = float(getattr(config, "logit_scale", None) or 1.0)
     divisor = float(getattr(config, "logits_scaling", None) or 1.0)
     cap = getattr(config, "final_logit_softcapping", None)
-    return Head(module.weight, module.bias, multiplier / divisor, None if cap is None else float(cap))
+    adapted = module if isinstance(module, Switched) else None
+    return Head(module.weight, module.bias, multiplier / divisor, None if cap is None else float(cap), adapted)
 
 
 def target_places(

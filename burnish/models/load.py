@@ -156,6 +156,26 @@ def load_tokenizer(path: Path) -> tuple[PreTrainedTokenizerBase, list[str]]:
     ]
 
 
+def put_weights(base: Base, directory: Path) -> None:
+    """Replace the base's weights by those of a whole fine-tuned model of it; which parameters train stays as it was.
+
+    Raises `ModelError` where the directory holds no model, or one of another shape.
+    """
+    examined = examine(directory)
+    theirs, _ = _load(examined, config_of(examined), base.dtype, base.device)
+    ours = {name: tensor.shape for name, tensor in base.model.state_dict().items()}
+    given = theirs.state_dict()
+    different = sorted(
+        {name for name in ours if name not in given or given[name].shape != ours[name]} | (set(given) - set(ours))
+    )
+    if different:
+        raise ModelError(
+            f"{directory}: is no fine-tune of {base.name}: {len(different)} tensors are missing, extra or of another "
+            f"shape, as {different[0]}"
+        )
+    base.model.load_state_dict(given)
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

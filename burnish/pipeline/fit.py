@@ -10,12 +10,13 @@ from burnish.errors import RunError
 from burnish.files import new_directory, write_text
 from burnish.methods.method import Start
 from burnish.methods.peft_format import load_adapter, save_adapter
-from burnish.models.load import quietly
+from burnish.models.load import put_weights, quietly
 from burnish.models.parameters import bytes_of, count_parameters
 from burnish.pipeline.change import relative_change
 from burnish.pipeline.directory import WEIGHTS
 from burnish.pipeline.events import Artifact, Began, Note
 from burnish.pipeline.session import Session
+from burnish.pipeline.start import start_tokens
 from burnish.training.checkpoint import latest, name_of, read_checkpoint
 from burnish.training.events import Event, Sample, Stopped
 from burnish.training.loop import Counters, Work, train
@@ -29,6 +30,7 @@ def train_stage(session: Session) -> Iterator[Event]:
         return
     prepared = session.prepared
     trainer = _trainer(session)
+    yield from (Note(text) for text in _notes(session))
     counters = Counters()
     found, warnings = latest(session.run.checkpoints)
     yield from (Note(text) for text in warnings)
@@ -55,18 +57,34 @@ def _trainer(session: Session) -> Trainer:
     prepared = session.prepared
     settings = prepared.recipe.training
     assert isinstance(settings.micro_batch_tokens, int)
-    tokens = None
-    if prepared.recipe.data.instruction:
-        tokens = tuple(prepared.base.tokenizer.encode(prepared.recipe.data.instruction, add_special_tokens=False))
+    base, method = prepared.base, prepared.method
+    begun = method.start_from is not None and method.makes_adapter
+    if method.start_from is not None and not method.makes_adapter:
+        put_weights(base, Path(method.start_from))
+    elif method.start_from is not None:
+        load_adapter(base.model, Path(method.start_from), base_sha256=base.sha256, like=method)
     return Trainer(
-        prepared.base.model,
-        prepared.method,
-        start=Start(torch.Generator().manual_seed(settings.seed), tokens),
+        base.model,
+        method,
+        start=Start(torch.Generator().manual_seed(settings.seed), start_tokens(prepared.recipe, method, base)),
+        attach=not begun,
         seed=settings.seed,
         micro_batch_tokens=settings.micro_batch_tokens,
         weight_decay=settings.weight_decay,
         clip=settings.clip,
     )
+
+
+def _notes(session: Session) -> list[str]:
+    """What the method says of itself, and what is not known of an adapter that came from elsewhere."""
+    prepared = session.prepared
+    said = prepared.method.notes(prepared.base.model)
+    if prepared.method.start_from is not None:
+        said.append(
+            f"begins with what is in {Path(prepared.method.start_from).name}: what that was trained on is not known, "
+            "so held-out items that were among it are not noticed"
+        )
+    return said
 
 
 def _work(session: Session) -> Work:
@@ -103,7 +121,8 @@ def _refuse_other(was: object, now: object, path: Path) -> None:
 def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Event:
     """Put back the best checkpoint and write adapter or model, and how far the weights moved."""
     prepared, run = session.prepared, session.run
-    trainer.load_state(read_checkpoint(run.checkpoints / name_of(counters.best_step)))
+    if counters.best_step or trainer.step:  # no update, no checkpoint: the adapter as it came
+        trainer.load_state(read_checkpoint(run.checkpoints / name_of(counters.best_step)))
     trainer.optimizer.clear()
     base, method = prepared.base, prepared.method
     run.put(WEIGHTS, relative_change(base.model, method, base.path))
@@ -129,10 +148,8 @@ def _take_up(session: Session) -> None:
     result, base = session.run.result, session.prepared.base
     assert result is not None
     if session.prepared.method.makes_adapter:
-        load_adapter(base.model, result, base_sha256=base.sha256)
+        load_adapter(base.model, result, base_sha256=base.sha256, like=session.prepared.method)
     else:
-        with quietly():
-            trained = type(base.model).from_pretrained(result, dtype=base.dtype)
-        base.model.load_state_dict(trained.state_dict())
+        put_weights(base, result)
     base.model.requires_grad_(False)
     session.tuned = True

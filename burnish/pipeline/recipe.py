@@ -30,6 +30,9 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(min_length=1, description="a path (directory, .gguf), a catalog name, or owner/name of a hub")
+    base: str | None = Field(
+        default=None, description="where `model` is a whole fine-tune (a directory): the model that it was made from"
+    )
     data: DataSettings
     task: TaskSettings = TaskSettings()
     method: str | dict[str, Any] = Field("lora", description="how the model is changed: a name, or {name: ..., fields}")
@@ -83,9 +86,21 @@ def recipe_from(value: Mapping[str, Any], folder: Path, where: str, changes: Seq
     tree = _absolute(_expanded(dict(value), where), folder)
     given = _absolute(_expanded(_changed({}, changes), "command line"), Path.cwd())
     try:
-        return Recipe.model_validate(_merged(tree, given))
+        return _of_its_base(Recipe.model_validate(_merged(tree, given)), where)
     except ValidationError as error:
         raise RecipeError(listed([f"{where}: {text}" for text in _problems(error)])) from error
+
+
+def _of_its_base(recipe: Recipe, where: str) -> Recipe:
+    """`model: TUNED, base: BASE` is short for `model: BASE, method: {name: full, from: TUNED}`."""
+    if recipe.base is None:
+        return recipe
+    if "method" in recipe.model_fields_set and recipe.method not in ("full", {"name": "full"}):
+        raise RecipeError(
+            f"{where}: base: with it, `model` is a whole fine-tune, so method can only be full; leave it out"
+        )
+    method = {"name": "full", "from": recipe.model}
+    return recipe.model_copy(update={"model": recipe.base, "base": None, "method": method})
 
 
 def resolved_yaml(recipe: Recipe, comment: str) -> str:
@@ -117,9 +132,11 @@ def _changed(tree: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
 def _merged(tree: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in other.items():
         old = tree.get(key)
+        if key == "method" and isinstance(value, dict) and "from" in value:
+            old = None  # the adapter itself says which method it is of
         if key == "method" and isinstance(old, str) and isinstance(value, dict) and "name" not in value:
             old = {"name": old}
-        if key == "method" and old is None and isinstance(value, dict) and not {"name", "path"} & set(value):
+        if key == "method" and old is None and isinstance(value, dict) and not {"name", "path", "from"} & set(value):
             old = {"name": Recipe.model_fields["method"].default}
         tree[key] = _merged(dict(old), value) if isinstance(old, dict) and isinstance(value, dict) else value
     return tree
@@ -152,10 +169,12 @@ def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
             part[field] = str(folder / Path(part[field]).expanduser())
     task, method, model = tree.get("task"), tree.get("method"), tree.get("model")
     for part in (task.get("metric") if isinstance(task, dict) else None, method):
-        if isinstance(part, dict) and isinstance(part.get("path"), str):
-            part["path"] = str(folder / Path(part["path"]).expanduser())
-    if isinstance(model, str) and model and (folder / Path(model).expanduser()).exists():
-        tree["model"] = str(folder / Path(model).expanduser())
+        for field in ("path", "from"):
+            if isinstance(part, dict) and isinstance(part.get(field), str):
+                part[field] = str(folder / Path(part[field]).expanduser())
+    for name, given in (("model", model), ("base", tree.get("base"))):
+        if isinstance(given, str) and given and (folder / Path(given).expanduser()).exists():
+            tree[name] = str(folder / Path(given).expanduser())
     return tree
 
 

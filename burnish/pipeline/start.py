@@ -17,7 +17,9 @@ from burnish.data.template import ChatTemplate
 from burnish.data.tokenize import Encoder
 from burnish.errors import DataError, RecipeError, RunError
 from burnish.files import sha256_of, write_text
-from burnish.methods.method import Method, method_fields, method_from
+from burnish.methods.method import Method, method_fields
+from burnish.methods.peft_format import load_adapter, method_of
+from burnish.models.adapters import remove
 from burnish.models.load import Base, load_base, resolve
 from burnish.models.parameters import count_parameters
 from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, recipe_from
@@ -114,7 +116,11 @@ def write_recipe(data: Path, path: Path) -> None:
 def prepare(loaded: Loaded, say: Callable[[str], None] = lambda _: None) -> Prepared:
     """Read the data, load the base, encode, and resolve every "auto"; what is cheap to refuse is refused first."""
     recipe = loaded.recipe
-    method = method_from(recipe.method)
+    method = method_of(recipe.method)
+    if recipe.training.max_steps == 0 and method.start_from is None:
+        raise RecipeError(
+            "training.max_steps: 0 trains nothing, for a fine-tune that exists; name its directory in method.from"
+        )
     resolve(recipe.model)
     dataset = load(recipe.data, task_kind=recipe.task.kind)
     task = decide(dataset.train, recipe.task, dataset.kind, dataset.labels)
@@ -133,7 +139,13 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
     )
     encoder = Encoder(base.tokenizer, template if task.kind != "text" else None, base.stop_ids)
     longest = recipe.training.max_length
-    room = base.context - method.virtual_tokens - method.first_position
+    method.check(base.model)
+    if method.start_from is not None and method.makes_adapter:
+        # whatever is wrong with it is told before anything is measured; training loads it again
+        load_adapter(base.model, Path(method.start_from), base_sha256=base.sha256, like=method)
+        remove(base.model, "default")
+    room = _room(base, method)
+    _refuse_no_text(recipe, method, base)
     max_length = min(room, 4096) if longest == "auto" else min(room, longest)
     tokenized = fit(dataset, encoder, max_length)
     train = tokenized.train
@@ -157,6 +169,31 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
     )
     hashes = tuple(sha256_of(path) for path in dataset.files)
     return Prepared(loaded, resolved, base, encoder, tokenized, method, task, hashes)
+
+
+def _room(base: Base, method: Method) -> int:
+    """Tokens of the context that a method leaves to documents."""
+    taken = method.virtual_tokens + method.first_position
+    room = base.context - taken
+    if room < 2:
+        raise RecipeError(
+            f"method.length: {taken} places before every document leave none of {base.name}'s context of "
+            f"{base.context} tokens; take a shorter one"
+        )
+    return room
+
+
+def start_tokens(recipe: Recipe, method: Method, base: Base) -> tuple[int, ...] | None:
+    """Tokens of the text that a method may start from: its own, else the task's instruction."""
+    text = method.start_text if method.start_text is not None else recipe.data.instruction
+    return None if text is None else tuple(base.tokenizer.encode(text, add_special_tokens=False))
+
+
+def _refuse_no_text(recipe: Recipe, method: Method, base: Base) -> None:
+    if method.start_text is not None and not start_tokens(recipe, method, base):
+        raise RecipeError(
+            f"method.text: {method.start_text!r} has no tokens to start from; write some text, or leave it out"
+        )
 
 
 def _path(recipe: Recipe) -> str | None:

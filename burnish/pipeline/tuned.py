@@ -77,7 +77,7 @@ def _load(path: Path, tuned: bool) -> Tuned:
         base = load_base(recipe.model, dtype=dtype, device=device)
         _refuse_other(run, base, recipe.model)
         if tuned:
-            load_adapter(base.model, result, base_sha256=base.sha256)
+            load_adapter(base.model, result, base_sha256=base.sha256, like=method)
     else:
         base = load_base(str(result), dtype=dtype, device=device)
     base.model.requires_grad_(False)

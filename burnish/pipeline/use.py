@@ -11,6 +11,7 @@ from burnish.errors import DataError, RecipeError, RunError
 from burnish.export import merged, peft
 from burnish.files import append_jsonl, read_jsonl
 from burnish.generation.decode import generate
+from burnish.models.adapters import frame_of
 from burnish.pipeline.directory import DATA, PROMPT, RunDirectory
 from burnish.pipeline.events import Progress
 from burnish.pipeline.tuned import Tuned, load_tuned, load_untuned, recipe_of
@@ -62,7 +63,7 @@ def _done(out: Path, ids: Sequence[str]) -> int:
 
 def _answers(tuned: Tuned, requests: Sequence[Sequence[Message]]) -> list[dict[str, object]]:
     prompts = [tuned.encoder.prompt(messages) for messages in requests]
-    room = tuned.base.context - tuned.max_answer_tokens
+    room = tuned.base.context - tuned.max_answer_tokens - frame_of(tuned.base.model).size
     long = [len(prompt) for prompt in prompts if len(prompt) > room]
     if long:
         raise DataError(

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from burnish.models.attention import prefix_cache
 from burnish.models.head import CHUNK, Head, head_of, target_places
 from burnish.types import IGNORE, Batch
 
@@ -77,14 +79,33 @@ def summed_loss(
     """Nats summed over all targets (rule 2), differentiable in the hidden states and, where it trains, the head."""
     head = head_of(model)
     places, wanted = target_places(hidden, targets)
+    if head.adapted is not None:
+        return _through_the_head(head, places, wanted)
     result: Tensor = _HeadLoss.apply(  # type: ignore[no-untyped-call]
         places, head.weight, head.bias, wanted, head
     )
     return result
 
 
+def _through_the_head(
+    head: Head, places: Float[Tensor, "places hidden"], wanted: Int[Tensor, "places"]
+) -> Float[Tensor, ""]:
+    """The same by autograd, where a method works on the head; a chunk's logits are computed twice, not kept."""
+
+    def nats(hidden: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(head.logits(hidden).float(), targets, reduction="sum")
+
+    total = torch.zeros((), dtype=torch.float32, device=places.device)
+    for start in range(0, len(wanted), CHUNK):
+        part = slice(start, start + CHUNK)
+        total = total + checkpoint(nats, places[part], wanted[part], use_reentrant=False)
+    return total
+
+
 def plain_loss(model: PreTrainedModel, batch: Batch) -> Float[Tensor, ""]:
     """The laws' oracle: one document through the model's own forward with full logits and torch's cross-entropy."""
     assert len(batch.ids) == 1, "the plain path takes one document at a time"
-    logits = model(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False).logits
+    before = prefix_cache(model)
+    given = {"input_ids": batch.tokens, "position_ids": batch.positions, "use_cache": False, **before}
+    logits = model(**given).logits
     return F.cross_entropy(logits[0].float(), batch.targets[0], ignore_index=IGNORE, reduction="sum")

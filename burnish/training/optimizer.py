@@ -1,6 +1,7 @@
 """AdamW over what trains, in fp32 whatever the model computes in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,19 +13,29 @@ from burnish.models.seams import trained
 class Optimizer:
     """AdamW on fp32 master copies; where a parameter is fp32 already, it is its own master."""
 
-    def __init__(self, model: PreTrainedModel, *, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        weight_decay: float = 0.0,
+        rate_factor: Callable[[str], float] = lambda name: 1.0,  # noqa: ARG005
+    ) -> None:
+        """`rate_factor` gives what the learning rate of a parameter, by its name, is multiplied with."""
         self.parameters = trained(model)
         self.masters: dict[str, Tensor] = {
             name: p if p.dtype == torch.float32 else p.detach().float().requires_grad_(True)
             for name, p in self.parameters.items()
         }
         fused = next(iter(self.masters.values())).device.type in ("cpu", "cuda")
-        # matrices decay, biases and norms do not
-        groups = [
-            {"params": [m for m in self.masters.values() if m.ndim > 1], "weight_decay": weight_decay},
-            {"params": [m for m in self.masters.values() if m.ndim <= 1], "weight_decay": 0.0},
+        # matrices decay; biases, norms and scales ([n, 1]) do not
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        for name, master in self.masters.items():
+            decay = weight_decay if master.squeeze().ndim > 1 else 0.0
+            groups.setdefault((decay, rate_factor(name)), []).append(master)
+        options: list[dict[str, Any]] = [
+            {"params": p, "weight_decay": decay, "factor": factor} for (decay, factor), p in groups.items()
         ]
-        self.adam = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=(0.9, 0.999), fused=fused)
+        self.adam = torch.optim.AdamW(options, lr=0.0, betas=(0.9, 0.999), fused=fused)
 
     def gather(self, divide_by: float) -> Tensor:
         """Move the accumulated gradients to the masters, divided by the update's targets; returns their norm."""
@@ -44,7 +55,7 @@ class Optimizer:
         if clip > 0:
             torch.nn.utils.clip_grads_with_norm_(list(self.masters.values()), clip, grad_norm)
         for group in self.adam.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["factor"]
         self.adam.step()
         with torch.no_grad():
             for name, master in self.masters.items():

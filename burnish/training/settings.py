@@ -20,7 +20,9 @@ class TrainingSettings(BaseModel):
     epochs: Count | Auto = Field(
         default="auto", description="visits of every record; auto: the fewest of 1-3 that give 100 updates"
     )
-    max_steps: int | None = Field(default=None, ge=1, description="stop after so many updates")
+    max_steps: int | None = Field(
+        default=None, ge=0, description="stop after so many updates; 0 trains nothing, for an adapter that exists"
+    )
     batch_size: Count | Auto = Field(
         default="auto", description="records an update; auto: 4 under 800 records, 8 under 5,000, then 16"
     )
@@ -61,7 +63,7 @@ class TrainingSettings(BaseModel):
         if epochs == "auto":
             epochs = next((e for e in (1, 2, 3) if steps_for(documents, batch_size, e) >= 100), 3)
         steps = steps_for(documents, batch_size, int(epochs))
-        steps = min(steps, self.max_steps or steps)
+        steps = steps if self.max_steps is None else min(steps, self.max_steps)
         every = max(1, -(-steps // 5)) if self.evaluate_every == "auto" else self.evaluate_every
         return self.model_copy(
             update={
@@ -80,4 +82,4 @@ class TrainingSettings(BaseModel):
         assert isinstance(self.batch_size, int)
         assert isinstance(self.epochs, int)
         steps = steps_for(documents, self.batch_size, self.epochs)
-        return min(steps, self.max_steps or steps)
+        return steps if self.max_steps is None else min(steps, self.max_steps)

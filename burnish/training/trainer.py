@@ -15,6 +15,7 @@ from burnish.errors import TrainingError
 from burnish.generation.choose import reference_nats
 from burnish.generation.decode import Generated, generate
 from burnish.methods.method import Method, Start
+from burnish.models.adapters import frame_of
 from burnish.models.attention import forward_hidden, is_packed
 from burnish.models.dropout import training_on
 from burnish.training.checkpoint import Checkpoint, save_checkpoint
@@ -63,7 +64,7 @@ class Trainer:
             for module in model.modules():
                 if hasattr(module, "plain"):
                     module.plain = True
-        self.optimizer = Optimizer(model, weight_decay=weight_decay)
+        self.optimizer = Optimizer(model, weight_decay=weight_decay, rate_factor=method.rate_factor)
         self.update = Update()
 
     @property
@@ -79,8 +80,8 @@ class Trainer:
         if isinstance(documents, Batch):
             batches = iter([documents])
         else:
-            first = self.method.first_position
-            batches = micro_batches(documents, self.micro_batch_tokens, first_position=first, alone=alone)
+            frame = frame_of(self.model)
+            batches = micro_batches(documents, self.micro_batch_tokens, frame=frame, alone=alone)
         for batch in batches:
             self._accumulate(batch.to(self.device))
         self.update.seconds += time.perf_counter() - began
@@ -95,7 +96,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         self.update.nats += float(loss.detach())
         self.update.targets += int((batch.targets >= 0).sum())
-        self.update.tokens += int((batch.documents >= 0).sum())
+        self.update.tokens += int(((batch.documents >= 0) & (batch.tokens >= 0)).sum())
 
     def optim_step(self, learning_rate: float) -> StepResult:
         """Divide once by all targets of the update (rule 2), clip, step; skip where a number is not finite."""

@@ -3,24 +3,37 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from burnish.methods.method import Method, method_from, method_names
+from burnish.methods.method import Method, Start, method_from, method_names, variants_of
 from burnish.models import attention
 from burnish.training.trainer import Trainer
 from burnish.types import TokenizedExample
 from tests.tiny_models import ARCHITECTURES, tiny_model
 
 REQUIRED = ("llama", "qwen3", "gpt2")  # where each forward is dear; everywhere else all of ARCHITECTURES
-SMALL: dict[str, float] = {
+OWN = str(Path(__file__).with_name("own_method.py"))  # a method by its path, which nothing else knows
+SMALL: dict[str, object] = {  # where a method has them; alpha / rank is neither 1 nor 2
     "rank": 4,
     "alpha": 12.0,
-}  # where a method has them; alpha / rank is neither 1 nor 2
+    "length": 5,
+    "reduction": 6,
+}
+OPTIONS: dict[tuple[str, str], dict[str, object]] = {  # beside each variant that a method's field `variant` knows
+    ("full", "parts"): {"train": ["embeddings", "last_1", "norms"]},
+    ("lora", "ends"): {"targets": ["attention", "head", "embeddings"]},
+    ("bottleneck", "norms"): {"norms": True, "variant": "pfeiffer"},
+    ("prefix", "random"): {"start": "random"},
+}
+FEW = ("llama", "gemma3", "gpt2")  # for variants and options: sliding windows, scaled embeddings, Conv1D
+START = (17, 5, 9)  # tokens of a text to start from, shorter than `length`
 
 
 @dataclass(frozen=True)
@@ -30,30 +43,65 @@ class Case:
     method: str
     architecture: str
     dropout: float = 0.0
+    option: str = ""
 
     def config(self) -> Method:
         """The method in a size for tiny models."""
-        whole = method_from(self.method)
-        assert isinstance(whole, BaseModel)
-        wanted = SMALL | ({"dropout": self.dropout} if self.dropout else {})
-        fields = {name: value for name, value in wanted.items() if name in type(whole).model_fields}
-        return method_from({"name": self.method, **fields})
+        fields = dict(OPTIONS.get((self.method, self.option), {"variant": self.option} if self.option else {}))
+        fields |= {"dropout": self.dropout} if self.dropout else {}
+        known = known_fields(self.method)
+        fields |= {name: value for name, value in SMALL.items() if name in known}
+        return method_from({"path": OWN} if self.method == "own" else {"name": self.method, **fields})
+
+    def attached(self, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[PreTrainedModel, Method]:
+        """A frozen tiny model with the method at its start."""
+        model, method = frozen(self.architecture, dtype), self.config()
+        method.attach(model, start(seed))
+        return model, method
 
     def trainer(self, *, capacity: int = 64, dtype: torch.dtype = torch.float32, **options: float) -> Trainer:
         """A trainer on a frozen tiny model; what trains is moved off its start, so that no update is zero."""
         model = frozen(self.architecture, dtype)
-        trainer = Trainer(model, self.config(), micro_batch_tokens=capacity, **options)  # type: ignore[arg-type]
+        trainer = Trainer(
+            model,
+            self.config(),
+            micro_batch_tokens=capacity,
+            start=start(),
+            **options,  # type: ignore[arg-type]
+        )
         stir(trainer)
         return trainer
 
 
+def start(seed: int = 0) -> Start:
+    """What every case starts from."""
+    return Start(torch.Generator().manual_seed(seed), START)
+
+
+def known_fields(method: str) -> dict[str, FieldInfo]:
+    """The settings of a method."""
+    config = method_from({"path": OWN} if method == "own" else method)
+    assert isinstance(config, BaseModel)
+    return dict(type(config).model_fields)
+
+
+def options_of(method: str) -> list[str]:
+    """Variants that the field `variant` knows beside its default, and the options above."""
+    variants = variants_of(method_from(method))
+    return [*variants[1:], *(option for name, option in OPTIONS if name == method)]
+
+
 def cases(
-    architectures: Sequence[str] = ARCHITECTURES, *, dropout: bool = False, spare_models: bool = False
+    architectures: Sequence[str] = ARCHITECTURES,
+    *,
+    dropout: bool = False,
+    spare_models: bool = False,
+    options: bool = True,
 ) -> pytest.MarkDecorator:
-    """Parametrise a law over `case`: all methods on the architectures; with dropout on too where a method has it.
+    """Parametrise a law over `case`: all methods on the architectures, variants and options on the `FEW` of them.
 
     `spare_models` leaves a method that makes a whole model to the required architectures: to a law about what is
-    computed, such a model is like any other.
+    computed, such a model is like any other. With `dropout` those that have it run with it too.
     """
     found = [
         Case(method, architecture)
@@ -61,20 +109,29 @@ def cases(
         for architecture in architectures
         if architecture in REQUIRED or not spare_models or method_from(method).makes_adapter
     ]
+    if options:
+        few = [architecture for architecture in architectures if architecture in FEW]
+        found += [
+            Case(method, architecture, option=option)
+            for method in method_names()
+            for option in options_of(method)
+            for architecture in few
+            if (method, option) != ("lora", "rslora") or architecture == few[0]  # a number, and nothing else
+        ]
+        found += [Case("own", architectures[0])]
     if dropout:
-        found += [Case(c.method, c.architecture, 0.3) for c in found if has_dropout(c.method)]
+        found += [Case(c.method, c.architecture, 0.3, c.option) for c in found if has_dropout(c.method)]
     return pytest.mark.parametrize("case", found, ids=_label)
 
 
 def _label(case: Case) -> str:
-    return f"{case.method}-{case.architecture}" + ("-dropout" if case.dropout else "")
+    parts = [case.method, case.option, case.architecture, "dropout" if case.dropout else ""]
+    return "-".join(part for part in parts if part)
 
 
 def has_dropout(method: str) -> bool:
     """Whether a method's settings know dropout."""
-    config = method_from(method)
-    assert isinstance(config, BaseModel)
-    return "dropout" in type(config).model_fields
+    return "dropout" in known_fields(method)
 
 
 def frozen(architecture: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:

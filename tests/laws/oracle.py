@@ -4,15 +4,18 @@ One document at a time, no packer, no shift, no seam: positions and masks are th
 trained token is looked up by a loop.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from burnish.methods.lora import LoRALinear
+from burnish.methods.prompt import PromptEmbedding
 from burnish.models import attention
+from burnish.models.attention import PrefixStates
 from burnish.types import TokenizedExample
 
 
@@ -32,10 +35,36 @@ def by_transformers(model: PreTrainedModel) -> Iterator[PreTrainedModel]:
 
 
 def logits_of(model: PreTrainedModel, tokens: Sequence[int]) -> Tensor:
-    """[time, vocab] of one document by the model's whole forward."""
+    """[time, vocab] of one document by the model's whole forward, behind a trained prefix or prompt where one is on.
+
+    A prefix is a cache that is not empty (Li & Liang 2021: keys and values concatenated before the document's own),
+    a prompt is vectors concatenated before the tokens' own; positions and masks are the model's.
+    """
+    given: dict[str, object] = {"input_ids": torch.tensor([list(tokens)])}
+    cache, slots = prefix_of(model), 0
+    if cache is not None:
+        named = "cache" if "cache" in inspect.signature(type(model).forward).parameters else "past_key_values"
+        given[named] = cache
+    table = model.get_input_embeddings()
+    if isinstance(table, PromptEmbedding) and table.active is not None:
+        vectors, slots = table.prompt_embeddings[table.active], len(table.prompt_embeddings[table.active])
+        own = table.original(given.pop("input_ids"))
+        given["inputs_embeds"] = torch.cat([vectors[None].to(own.dtype), own], 1)
     with by_transformers(model):
-        logits: Tensor = model(input_ids=torch.tensor([list(tokens)]), use_cache=False).logits
-    return logits[0].float()
+        logits: Tensor = model(**given, use_cache=False).logits
+    return logits[0, slots:].float()
+
+
+def prefix_of(model: PreTrainedModel) -> DynamicCache | None:
+    """Trained keys and values as a cache of transformers'."""
+    found = [m.prefix for m in model.modules() if isinstance(getattr(m, "prefix", None), PrefixStates)]
+    if not found or found[0].active is None:
+        return None
+    cache = DynamicCache()
+    for layer, prefix in enumerate(found):
+        pair = (prefix.keys[prefix.active], prefix.values[prefix.active])
+        cache.update(*(part[None].to(model.dtype) for part in pair), layer)
+    return cache
 
 
 def nats_of(model: PreTrainedModel, document: TokenizedExample) -> Tensor:

@@ -10,22 +10,39 @@ from transformers import PreTrainedModel
 
 from burnish.data.pack import batch_of
 from burnish.errors import MethodError
-from burnish.methods.method import Start
+from burnish.methods.method import method_from
+from burnish.models.adapters import frame_of
 from burnish.models.attention import forward_hidden
 from burnish.models.head import head_of
-from tests.laws.cases import Case, cases, documents, frozen, stir
+from tests.laws.cases import Case, cases, distance, documents, frozen, start, stir
 
 
 @torch.no_grad()
 def logits(model: PreTrainedModel) -> Tensor:
-    return head_of(model).logits(forward_hidden(model, batch_of(documents()))[0])
+    batch = batch_of(documents(), frame=frame_of(model))
+    own = batch.tokens[0] >= 0
+    return head_of(model).logits(forward_hidden(model, batch)[0][own])
 
 
 @cases(dropout=True)
 def test_attaching_changes_no_bit_of_the_logits(case: Case) -> None:
-    model = frozen(case.architecture)
-    case.config().attach(model, Start(torch.Generator().manual_seed(5)))
-    assert torch.equal(logits(model), logits(frozen(case.architecture)))
+    """Prefix and prompt put something before each document, so for them the base is `disabled`."""
+    model, method = case.attached(seed=5)
+    base = logits(frozen(case.architecture))
+    if frame_of(model).size:
+        assert not torch.equal(logits(model)[: len(base)], base[: len(logits(model))])
+        with method.disabled(model):
+            assert torch.equal(logits(model), base)
+    elif case.method == "bottleneck":  # near the identity, by its initial scale
+        assert 0 < distance(logits(model), base) < 2e-2
+    else:
+        assert torch.equal(logits(model), base)
+
+
+def test_a_bottleneck_that_starts_at_zero_is_the_identity() -> None:
+    model = frozen("llama")
+    method_from({"name": "bottleneck", "start_scale": 0}).attach(model, start())
+    assert torch.equal(logits(model), logits(frozen("llama")))
 
 
 @cases()
@@ -54,9 +71,7 @@ def test_the_start_is_a_function_of_the_generator_alone(case: Case) -> None:
 @cases(["llama"])
 def test_stirring_moves_every_trained_tensor(case: Case) -> None:
     """The laws rest on it: what stands at its start could hide half of a method."""
-    model = frozen(case.architecture)
-    method = case.config()
-    method.attach(model, Start(torch.Generator().manual_seed(0)))
+    model, _ = case.attached()
     before = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
     trainer = case.trainer()
     stir(trainer, seed=2)

@@ -23,6 +23,12 @@ def text() -> tuple[int, ...]:
 @cases()
 def test_merged_gives_the_same_logits_under_the_base_s_names(case: Case) -> None:
     trainer, untouched = case.trainer(), frozen(case.architecture)
+    if trainer.method.why_unmergeable is not None:
+        kept = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+        with pytest.raises(MethodError, match=f"cannot be merged into .*: {trainer.method.why_unmergeable}; keep it"):
+            trainer.method.merge(trainer.model)
+        assert all(torch.equal(tensor, kept[name]) for name, tensor in trainer.model.state_dict().items())
+        return
     for step in range(2):
         trainer.forward_backward(documents(step))
         trainer.optim_step(1e-2)

@@ -22,7 +22,7 @@ def test_an_adapter_or_a_model_comes_back_bit_for_bit(case: Case, tmp_path: Path
     if trainer.method.makes_adapter:
         save_adapter(trainer.model, trainer.method, tmp_path, base="somewhere", base_sha256="0" * 64)
         loaded = frozen(case.architecture)
-        method: object = load_adapter(loaded, tmp_path, base_sha256="0" * 64)
+        method: object = load_adapter(loaded, tmp_path, base_sha256="0" * 64, like=trainer.method)
         assert method == trainer.method
     else:
         trainer.model.save_pretrained(tmp_path)

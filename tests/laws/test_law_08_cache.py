@@ -14,6 +14,7 @@ import torch
 from burnish.generation.cache import common_beginning, read_prompts
 from burnish.generation.choose import continuation_scores, reference_nats
 from burnish.generation.decode import generate
+from burnish.models.adapters import frame_of
 from burnish.models.head import head_of
 from burnish.types import TokenizedExample
 from tests.laws.cases import REQUIRED, Case, cases, distance
@@ -85,7 +86,7 @@ def test_prompts_end_in_the_logits_of_the_whole_forward(case: Case, kind: str) -
         state = read_prompts(model, given, 1, share=share)
         for row, prompt in enumerate(given):
             assert distance(head.logits(state.last[row, None])[0], logits_of(model, prompt)[-1]) < 1e-5
-        assert state.lengths.tolist() == [len(prompt) for prompt in given]
+        assert state.following.tolist() == [frame_of(model).size + len(prompt) for prompt in given]
 
 
 @KINDS

@@ -98,9 +98,19 @@ def test_the_docs_run_in_order(
             if not command.startswith(INSTALLS):
                 run(command, monkeypatch)
                 done.append(command.split()[1])
-    assert {"init", "check", "run", "evaluate", "samples", "report", "chat", "generate", "export", "models"} <= set(
-        done
-    )
+    assert {
+        "init",
+        "check",
+        "run",
+        "evaluate",
+        "samples",
+        "report",
+        "chat",
+        "generate",
+        "export",
+        "models",
+        "methods",
+    } <= set(done)
     answers = (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(answers) == 2
     assert (folder / "tickets-model" / "model.safetensors").is_file()

@@ -8,7 +8,7 @@ import torch
 from burnish.data.pack import batch_of, micro_batches, rows_of
 from burnish.errors import ModelError
 from burnish.models.attention import CacheLayout, attention, bucket, forward_hidden, packed_layout
-from burnish.types import TokenizedExample
+from burnish.types import Frame, TokenizedExample
 from tests.tiny_models import tiny_model
 
 
@@ -83,12 +83,24 @@ def test_rows_hold_every_document_once_and_no_more_than_fits(capacity: int) -> N
 def test_targets_follow_their_tokens_inside_each_document() -> None:
     one = TokenizedExample("one", (10, 11, 12, 13), (False, True, False, True))
     two = TokenizedExample("two", (20, 21), (False, True))
-    batch = batch_of([one, two], round_to=8, first_position=3)
+    batch = batch_of([one, two], round_to=8, frame=Frame(first=3))
     assert batch.tokens.tolist() == [[10, 11, 12, 13, 20, 21, 0, 0]]
     assert batch.targets.tolist() == [[11, -100, 13, -100, 21, -100, -100, -100]]
     assert batch.documents.tolist() == [[0, 0, 0, 0, 1, 1, -1, -1]]
     assert batch.positions.tolist() == [[3, 4, 5, 6, 3, 4, 0, 1]]
     assert batch.ids == ("one", "two")
+
+
+def test_slots_stand_before_each_document_and_are_no_targets() -> None:
+    one = TokenizedExample("one", (10, 11), (False, True))
+    two = TokenizedExample("two", (20, 21, 22), (False, False, True))
+    batch = batch_of([one, two], round_to=1, frame=Frame(slots=2))
+    assert batch.tokens.tolist() == [[-1, -2, 10, 11, -1, -2, 20, 21, 22]]
+    assert batch.targets.tolist() == [[-100, -100, 11, -100, -100, -100, -100, 22, -100]]
+    assert batch.documents.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1, 1]]
+    assert batch.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2, 3, 4]]
+    rows = list(micro_batches([one, two], 8, frame=Frame(slots=2)))
+    assert [row.ids for row in rows] == [("two",), ("one",)], "slots take room in a row"
 
 
 def test_alone_gives_every_document_a_row_without_padding() -> None:

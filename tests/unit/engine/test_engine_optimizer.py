@@ -95,3 +95,27 @@ def test_what_got_no_gradient_does_not_move() -> None:
     moved = [not torch.equal(a, b) for a, b in zip(before, tensors(model), strict=True)]
     assert moved == [True] + [False] * (len(moved) - 1)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_parameter_s_rate_can_be_a_multiple_of_the_others() -> None:
+    """LoRA+ trains the second matrix of a pair faster; oracle: the same step at that rate."""
+    moved = {}
+    for name, factor in (("plain", 1.0), ("faster", 16.0)):
+        model = tiny_model("llama")
+        before = {key: p.detach().clone() for key, p in model.named_parameters()}
+        optimizer = Optimizer(model, rate_factor=lambda key, f=factor: f if "up_proj" in key else 1.0)  # type: ignore[misc]
+        give_gradients(model, 0)
+        optimizer.step(1e-3, optimizer.gather(1), 0.0)
+        moved[name] = {key: p.detach() - before[key] for key, p in model.named_parameters()}
+    for key, step in moved["faster"].items():
+        torch.testing.assert_close(step, moved["plain"][key] * (16 if "up_proj" in key else 1), rtol=1e-4, atol=1e-6)
+
+
+def test_scales_do_not_decay() -> None:
+    """A matrix of one column is a list of scales, which decay would pull to zero instead of to one."""
+    model = tiny_model("llama")
+    model.scale = torch.nn.Parameter(torch.ones(8, 1))
+    optimizer = Optimizer(model, weight_decay=0.5)
+    decays = {id(p): group["weight_decay"] for group in optimizer.adam.param_groups for p in group["params"]}
+    assert decays[id(model.scale)] == 0.0
+    assert decays[id(model.model.layers[0].mlp.up_proj.weight)] == 0.5

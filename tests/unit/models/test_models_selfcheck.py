@@ -65,7 +65,7 @@ def one_document(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def another_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     right = attention._attend_packed
-    wrong = lambda q, k, v, layout, scaling, window: right(q, k, v, layout, scaling * 1.01, window)  # noqa: E731
+    wrong = lambda q, k, v, layout, scaling, *rest: right(q, k, v, layout, scaling * 1.01, *rest)  # noqa: E731
     monkeypatch.setattr(attention, "_attend_packed", wrong)
 
 
