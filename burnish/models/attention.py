@@ -324,13 +324,13 @@ def forward_cached(
     model: PreTrainedModel,
     tokens: Int[Tensor, "rows time"],
     layout: CacheLayout,
-    cache: Cache,
+    cache: Cache | DynamicCache,
 ) -> Float[Tensor, "rows time hidden"]:
-    """Hidden states of tokens that continue what `cache` holds; it is never cropped."""
+    """Hidden states of tokens that continue what `cache` holds: one of ours, or a plain one that is never cropped."""
     base = model.base_model
     keyword = _cache_keyword(type(base).forward)
     positions = layout.queries.clamp_min(0)
-    wide = layout.widened(cache.width(tokens.shape[1]))
+    wide = layout.widened(cache.width(tokens.shape[1])) if isinstance(cache, Cache) else layout
     result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=wide, **{keyword: cache})
     hidden: Tensor = result.last_hidden_state
     return hidden

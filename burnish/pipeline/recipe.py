@@ -122,10 +122,13 @@ def _changed(tree: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
         *parents, last = name.split(".")
         at = tree
         for parent in parents:
+            if parent == "method" and isinstance(at.get(parent), str):
+                at[parent] = {"name": at[parent]}  # method=prefix method.length=8
             at = at.setdefault(parent, {})
             if not isinstance(at, dict):
                 raise RecipeError(f'"{change}": {parent} was given a value of its own before')
-        at[last] = value
+        named = change.startswith("method=") and isinstance(value, str) and isinstance(at.get(last), dict)
+        at[last] = {**at[last], "name": value} if named else value
     return tree
 
 

@@ -20,6 +20,12 @@ def test_a_field_of_two_types_has_one_line(tmp_path: Path) -> None:
     assert second.startswith("r.yaml: training.rank: unknown field.")
 
 
+@pytest.mark.parametrize("changes", [("method=prefix", "method.length=8"), ("method.length=8", "method=prefix")])
+def test_a_method_is_named_and_changed_in_any_order(tmp_path: Path, changes: tuple[str, str]) -> None:
+    value = {"model": "m", "data": {"train": "a.csv"}}
+    assert recipe_from(value, tmp_path, "r.yaml", changes).method == {"name": "prefix", "length": 8}
+
+
 def test_a_refused_init_leaves_no_recipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
