@@ -69,6 +69,7 @@ def _section(name: str, report: Report) -> str:
         f"- {parts} of {data.given:,} given; dropped: {dropped}; unused {data.unused:,}; held-out opened {times}.",
         f"- {where}: {minutes}; at most {memory(cost.peak_memory_bytes)}.",
         f"- {trained} trained on {cost.trained_tokens:,} tokens; {disk}.",
+        *([] if report.retention is None else [f"- Kept: {report.retention.sentence}"]),
         f"- burnish {made.burnish}, torch {made.torch}, seed {made.seed}, {made.started}.",
         "",
     ]
