@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from burnish.files import read_json, write_json
-from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, primary, slices
+from burnish.report.markdown import table
+from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, moved, primary, signed, slices
 from burnish.report.schema import DifferenceRow, Report, ScoreRow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,28 +45,30 @@ def _section(name: str, report: Report) -> str:
     task, cost, data, made = report.task, report.cost, report.data, report.provenance
     share = is_share(task.metric)
     differences = {(row.b, row.slice): row for row in task.differences}
-    lines = [f"## {name}", "", f"`{made.recipe}`: **{report.verdict.kind}**. {report.verdict.sentence}", ""]
-    lines += ["| arm | read by | value | 95 % | n | tuned - | 95 % |", "|---|---|--:|--:|--:|--:|--:|"]
+    rows = []
     for row in primary(task):
         mark = " \\*" if row.arm == task.best_prompt else ""
-        lines.append(_row(f"{row.arm}{mark}", row, differences.get((row.arm, "all")), share))
+        rows.append(_row(f"{row.arm}{mark}", row, differences.get((row.arm, "all")), share))
     for part in slices(task):
         for row in primary(task, part):
             if row.arm in ("tuned", task.best_prompt):
-                lines.append(_row(f"{part}: {row.arm}", row, differences.get((row.arm, part)), share))
+                rows.append(_row(f"{part}: {row.arm}", row, differences.get((row.arm, part)), share))
     for row in task.scores:
         if row.metric != task.metric.name and row.slice == "all":
-            lines.append(_row(f"{row.metric}: {row.arm}", row, None, False))
+            rows.append(_row(f"{row.metric}: {row.arm}", row, None, False))
+    lines = [f"## {name}", "", f"`{made.recipe}`: **{report.verdict.kind}**. {report.verdict.sentence}", ""]
+    lines += table(("arm", "read by", "value", "95 %", "n", "tuned -", "95 %"), rows, left=2)
     stages = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in cost.stage_seconds.items())
     dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count) or "none"
     parts = f"{data.train:,} train, {data.validation:,} validation, {data.held_out:,} held out"
     times = "once" if data.held_out_opened == 1 else f"{data.held_out_opened} times"
     minutes = f"{duration(sum(cost.stage_seconds.values()))} ({stages})"
     where = f"{made.cpu}, {made.threads} threads, {made.device}, {made.dtype}"
-    disk = f"{memory(cost.artifact_bytes)} on disk{_moved(report)}"
+    disk = f"{memory(cost.artifact_bytes)} on disk"
+    if report.weights is not None:
+        disk += f"; weights {moved(report.weights)}"
     trained = f"{cost.trainable_parameters:,} of {cost.total_parameters:,} parameters"
     lines += [
-        "",
         f"- {parts} of {data.given:,} given; dropped: {dropped}; unused {data.unused:,}; held-out opened {times}.",
         f"- {where}: {minutes}; at most {memory(cost.peak_memory_bytes)}.",
         f"- {trained} trained on {cost.trained_tokens:,} tokens; {disk}.",
@@ -76,23 +79,12 @@ def _section(name: str, report: Report) -> str:
     return "\n".join(lines)
 
 
-def _moved(report: Report) -> str:
-    return (
-        ""
-        if report.weights is None
-        else f"; weights moved by {100 * report.weights.relative_change:.2g} % of their length"
-    )
-
-
-def _row(name: str, row: ScoreRow, difference: DifferenceRow | None, share: bool) -> str:
+def _row(name: str, row: ScoreRow, difference: DifferenceRow | None, share: bool) -> list[str]:
     cells = [name, row.scoring or "", amount(row.value, share), ends(row.low, row.high, share), counted(row, share)]
     if difference is None:
-        cells += ["", ""]
-    else:
-        unit, digits = (100, 1) if share else (1, 3)
-        low, high = ("?" if end is None else f"{unit * end:+.{digits}f}" for end in (difference.low, difference.high))
-        cells += [f"{unit * difference.value:+.{digits}f}", f"{low} to {high}"]
-    return "| " + " | ".join(cells) + " |"
+        return [*cells, "", ""]
+    bounds = f"{signed(difference.low, share)} to {signed(difference.high, share)}"
+    return [*cells, signed(difference.value, share), bounds]
 
 
 if __name__ == "__main__":

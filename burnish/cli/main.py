@@ -81,11 +81,13 @@ def resume(directory: Run, recipe: NamedRecipe = None) -> None:
 def init(data: Annotated[Path, typer.Argument(metavar="DATA")], out: Out = None, replace: Replace = False) -> None:
     """Guess format, fields, task and instruction; write a recipe.yaml beside the data; show the check page."""
     from burnish.cli.show import show_check
-    from burnish.pipeline.start import loaded_from, recipe_path, write_recipe
+    from burnish.data.guess import guess
+    from burnish.pipeline.start import loaded_guess, recipe_path, write_recipe
 
-    path = recipe_path(data, out, replace)
-    show_check(loaded_from(str(data), []))
-    write_recipe(data, path)
+    data = data.expanduser()
+    path, found = recipe_path(data, out, replace), guess(data)
+    show_check(loaded_guess(found, data))
+    write_recipe(found, data, path)
     typer.echo(f"\nwrote {path}; read it, change what you like, then: {typed_command()} run {path}")
 
 

@@ -22,10 +22,10 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
     What it gives to a layer is longer than what it holds, by zeros up to the next `STEP`; nothing sees them.
     """
 
-    def __init__(self, layers: int, room: int) -> None:
+    def __init__(self, layers: int, rows: int, room: int) -> None:
         super().__init__()
         self.room, self.length = -(-room // STEP) * STEP, 0
-        self.rows: int | None = None  # in use; None: as many as the first update brings
+        self.rows = rows  # in use
         self.part: slice | None = None  # the rows that the next update is about; None: all in use
         self.keys: list[Tensor | None] = [None] * layers
         self.values: list[Tensor | None] = [None] * layers
@@ -40,7 +40,6 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
     ) -> tuple[Tensor, Tensor]:
         """Append to `part` of a layer's rows; returns views of everything it holds of them, and of the zeros behind."""
         kv_heads, time = key_states.shape[1:3]
-        self.rows = key_states.shape[0] if self.rows is None else self.rows
         part = slice(0, self.rows) if self.part is None else self.part
         end = self.length + time
         assert end <= self.room, "a cache was asked for more room than was planned"
@@ -64,14 +63,14 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
 
     def repeated(self, rows: int, room: int) -> "RoomyCache":
         """One row's content as the beginning of `rows` rows."""
-        other = RoomyCache(len(self.keys), room)
+        other = RoomyCache(len(self.keys), rows, room)
         for mine, theirs in ((self.keys, other.keys), (self.values, other.values)):
             for layer, held in enumerate(mine):
                 assert held is not None
                 new = held.new_zeros(rows, held.shape[1], other.room, held.shape[3])
                 new[:, :, : self.length] = held[:, :, : self.length]
                 theirs[layer] = new
-        other.length, other.rows = self.length, rows
+        other.length = self.length
         return other
 
     def keep_rows(self, rows: Int[Tensor, "kept"]) -> None:
@@ -111,7 +110,6 @@ def _extend(
     keys = torch.cat([keys, positions], 1)
     rows, time = tokens.shape
     at_once, hidden = max(1, TOKENS_AT_ONCE // time), []
-    cache.rows = rows
     for start in range(0, rows, at_once):
         part = cache.part = slice(start, start + at_once)
         hidden.append(forward_cached(model, tokens[part], CacheLayout(positions[part], keys[part]), cache))
@@ -146,11 +144,11 @@ def read_prompts(
     layers = len(layers_of(model))
     size = common_beginning(prompts) if share and len(prompts) > 1 else 0
     rows, room = len(prompts), frame.first + max(len(prompt) for prompt in prompts) + spare
-    cache, keys = _with_prefix(model, RoomyCache(layers, frame.first + size), frame.first)
+    cache, keys = _with_prefix(model, RoomyCache(layers, 1, frame.first + size), frame.first)
     if size:
         tokens = torch.tensor([list(prompts[0][:size])], device=device)
         _, keys = _extend(model, tokens, torch.arange(size, device=device)[None] + frame.first, cache, keys)
-    cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, room)
+    cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, rows, room)
     rest = [list(prompt[size:]) for prompt in prompts]
     width = max(len(r) for r in rest)
     tokens = torch.tensor([r + [0] * (width - len(r)) for r in rest], device=device)

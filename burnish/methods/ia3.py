@@ -57,6 +57,11 @@ class ScaledLinear(Adapted):
         return scaled
 
 
+def ia3_places(model: PreTrainedModel) -> dict[str, ScaledLinear]:
+    """Where scales stand, by name."""
+    return {place: module for place, module in switched(model).items() if isinstance(module, ScaledLinear)}
+
+
 class Config(MethodConfig):
     """Trained scales on keys, values and the inside of the MLP."""
 
@@ -84,7 +89,7 @@ class Config(MethodConfig):
         """Put scales on every target and freeze everything else."""
         outside, inside = self._places(model)
         make_room(model, name, ScaledLinear)
-        present = {place: module for place, module in switched(model).items() if isinstance(module, ScaledLinear)}
+        present = ia3_places(model)
         for place, original in {**outside, **inside}.items():
             module = present.get(place) or ScaledLinear(original, place, place in inside)
             if module.inside != (place in inside):
@@ -116,7 +121,7 @@ class Config(MethodConfig):
 
     def merge(self, model: PreTrainedModel) -> None:
         """Scales into weights and biases, in fp32, rounded once; the base's modules come back."""
-        modules = {place: module for place, module in switched(model).items() if isinstance(module, ScaledLinear)}
+        modules = ia3_places(model)
         if not modules:
             raise MethodError(f"{type(model).__name__} carries no (IA)3 scales to merge")
         for place, module in modules.items():
@@ -131,14 +136,14 @@ class Config(MethodConfig):
 
     def changes(self, model: PreTrainedModel, base: Callable[[str], Tensor]) -> Iterator[tuple[str, float, float]]:  # noqa: ARG002
         """The scaled weight of every target against the frozen one."""
-        for place, module in switched(model).items():
-            if isinstance(module, ScaledLinear) and module.active is not None:
+        for place, module in ia3_places(model).items():
+            if module.active is not None:
                 weight = module.weight.float()
                 yield f"{place}.weight", float((module.scaled(module.active) - weight).norm()), float(weight.norm())
 
     def peft_config(self, model: PreTrainedModel, name: str) -> dict[str, object]:
         """(IA)3's own fields."""
-        places = {p: m for p, m in switched(model).items() if isinstance(m, ScaledLinear) and name in m.names}
+        places = {place: module for place, module in ia3_places(model).items() if name in module.names}
         inside = [place for place, module in places.items() if module.inside]
         targets, feedforward = module_names(model, places), module_names(model, inside)
         # PEFT finds the inside by the end of the name; where a short name would name others too, all are written whole

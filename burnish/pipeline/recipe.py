@@ -119,16 +119,15 @@ def _changed(tree: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
             raise RecipeError(f'"{change}": the value is not YAML: {" ".join(str(error).split())}') from error
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?e[+-]?\d+", value, re.IGNORECASE):
             value = float(value)  # YAML 1.1 reads 1e-3 as text
+        if name == "method" and isinstance(value, str) and any(other.startswith("method.") for other in changes):
+            name = "method.name"  # method=prefix method.length=8, in any order
         *parents, last = name.split(".")
         at = tree
         for parent in parents:
-            if parent == "method" and isinstance(at.get(parent), str):
-                at[parent] = {"name": at[parent]}  # method=prefix method.length=8
             at = at.setdefault(parent, {})
             if not isinstance(at, dict):
                 raise RecipeError(f'"{change}": {parent} was given a value of its own before')
-        named = change.startswith("method=") and isinstance(value, str) and isinstance(at.get(last), dict)
-        at[last] = {**at[last], "name": value} if named else value
+        at[last] = value
     return tree
 
 

@@ -10,8 +10,9 @@ from burnish.pipeline.events import Began, Note, Progress
 from burnish.pipeline.session import Session
 from burnish.pipeline.start import Prepared
 from burnish.proof.engine import ModelEngine
-from burnish.proof.probe import MOST_TOKENS, PART, Asking, Probe, chunks_of
+from burnish.proof.probe import MOST_TOKENS, Asking, Probe, chunks_of
 from burnish.proof.probes import general_text, knowledge, requests
+from burnish.proof.retention import PART
 from burnish.proof.spill_over import Format, learn
 from burnish.training.events import Event
 

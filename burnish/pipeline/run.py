@@ -71,7 +71,7 @@ def go_on(
         if _finished(run):
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
         session = _taken_up(run, recipe, stop, command)
-        session.evaluate = any(event["event"] == "held_out_opened" for event in run.events())
+        session.evaluate = _opened(run)
         yield from _kept(session, _stages(session))
 
 
@@ -86,15 +86,19 @@ def evaluate(
                 f"{directory}: its held-out items are no longer closed (only `proof.effort: none` leaves them so); "
                 f"see them with `{command} report {directory}`"
             )
-        opened = any(event["event"] == "held_out_opened" for event in run.events())
         if not _finished(run):
-            if not opened:
+            if not _opened(run):
                 raise RunError(f"{directory}: this run is not finished; go on with `{command} resume {directory}`")
-        elif opened:
+        elif _opened(run):
             raise RunError(f"{directory}: was evaluated already; see it with `{command} report {directory}`")
         session = _taken_up(run, recipe, stop, command)
         session.evaluate = True
         yield from _kept(session, _stages(session))
+
+
+def _opened(run: RunDirectory) -> bool:
+    """Whether the held-out items were opened, if only to measure some of them."""
+    return any(event["event"] == "held_out_opened" for event in run.events())
 
 
 def _finished(run: RunDirectory) -> bool:

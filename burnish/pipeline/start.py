@@ -12,7 +12,7 @@ import yaml
 
 from burnish.data.dataset import Dataset, load
 from burnish.data.fit import TokenizedDataset, fit
-from burnish.data.guess import guess, recipe_yaml
+from burnish.data.guess import Guess, guess, recipe_yaml
 from burnish.data.template import ChatTemplate
 from burnish.data.tokenize import Encoder
 from burnish.errors import DataError, RecipeError, RunError
@@ -88,14 +88,18 @@ def loaded_from(target: str, changes: Sequence[str]) -> Loaded:
         if (path / "recipe.yaml").is_file():
             raise RecipeError(f"{path}: is a directory; name the recipe in it: {path / 'recipe.yaml'}")
         raise RecipeError(f"{path}: is a directory; expected a recipe (.yaml) or a data file")
-    found = guess(path)
-    text = recipe_yaml(found, str(path.resolve()), DEFAULT_MODEL)
-    return Loaded(recipe_from(yaml.safe_load(text), path.parent, path.name, changes), path.stem, None)
+    return loaded_guess(guess(path), path, changes)
+
+
+def loaded_guess(found: Guess, data: Path, changes: Sequence[str] = ()) -> Loaded:
+    """The recipe that a guess about a data file makes; `write_recipe` writes the same one."""
+    text = recipe_yaml(found, str(data.resolve()), DEFAULT_MODEL)
+    return Loaded(recipe_from(yaml.safe_load(text), data.parent, data.name, changes), data.stem, None)
 
 
 def recipe_path(data: Path, out: Path | None, replace: bool) -> Path:
     """Where a recipe for the data is written: beside it, or `out`; an existing one is refused."""
-    path = out or data.expanduser().parent / "recipe.yaml"
+    path = out or data.parent / "recipe.yaml"
     if path.is_dir():
         path = path / "recipe.yaml"
     if path.exists() and not replace:
@@ -105,10 +109,9 @@ def recipe_path(data: Path, out: Path | None, replace: bool) -> Path:
     return path
 
 
-def write_recipe(data: Path, path: Path) -> None:
+def write_recipe(found: Guess, data: Path, path: Path) -> None:
     """Write the guessed recipe with comments; `burnish run DATA` runs the same one."""
-    found = guess(data.expanduser())
-    source, folder = data.expanduser().resolve(), path.parent.resolve()
+    source, folder = data.resolve(), path.parent.resolve()
     written = str(source.relative_to(folder)) if source.is_relative_to(folder) else str(source)
     write_text(path, recipe_yaml(found, written, DEFAULT_MODEL))
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from burnish.proof import probes as built_in
 from burnish.proof.engine import Engine
 from burnish.proof.measure import Renderer
+from burnish.proof.retention import PART
 from burnish.proof.spill_over import Format
 from burnish.proof.summary import Line
 from burnish.types import Message
 
-PART = "retention"
 MOST_TOKENS = 64  # of an answer to a request
 
 

@@ -56,21 +56,6 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
-    """What the command that lowers a loss needs."""
-
-    recipe: str = "RECIPE"
-    learning_rate: float | None = None
-    program: str = "burnish"
-
-    @property
-    def command(self) -> str:
-        """The same run with a fifth of the learning rate."""
-        rate = "0.0001" if self.learning_rate is None else f"{self.learning_rate / 5:.1g}"
-        return f"{self.program} run {self.recipe} training.learning_rate={rate}"
-
-
-@dataclass(frozen=True, slots=True)
 class Retention:
     """What was kept. `spill_over`: the tuned model's share; None where the task's format cannot be told from prose."""
 
@@ -94,14 +79,23 @@ class Retention:
         }
 
 
-def summarise_retention(lines: Iterable[Line], advice: Advice, seed: int = 0) -> Retention | None:
-    """The part; None where one of the models, knowledge or the requests were not measured."""
+def pairs_of(lines: Iterable[Line]) -> dict[str, list[Pair]]:
+    """(base, tuned) for each item that both were asked, by probe."""
     found = latest(line for line in lines if line["part"] == PART)
-    arms = [{line["item"]: line for line in found if line["arm"] == arm} for arm in ("base", "tuned")]
-    pairs = [(arms[0][item], line) for item, line in arms[1].items() if item in arms[0]]
+    base = {line["item"]: line for line in found if line["arm"] == "base"}
     probes: dict[str, list[Pair]] = {}
-    for base, tuned in pairs:
-        probes.setdefault(str(tuned["slice"]), []).append((base, tuned))
+    for line in found:
+        if line["arm"] == "tuned" and line["item"] in base:
+            probes.setdefault(str(line["slice"]), []).append((base[line["item"]], line))
+    return probes
+
+
+def summarise_retention(lines: Iterable[Line], lose_less: str, seed: int = 0) -> Retention | None:
+    """The part; None where one of the models, knowledge or the requests were not measured.
+
+    `lose_less`: the command of a run that would lose less, named where a loss is shown.
+    """
+    probes = pairs_of(lines)
     if not {"knowledge", "requests"} <= probes.keys():
         return None
     measures = [
@@ -114,7 +108,7 @@ def summarise_retention(lines: Iterable[Line], advice: Advice, seed: int = 0) ->
     spilled = _others(probes["requests"], "spill_over")
     if spilled:
         measures.append(_share("spill_over", "lower", spilled))
-    return _judged(tuple(measures), advice)
+    return _judged(tuple(measures), lose_less)
 
 
 def decide(shares: Sequence[Measure]) -> Word:
@@ -125,7 +119,7 @@ def decide(shares: Sequence[Measure]) -> Word:
     return "kept" if set(words) == {"kept"} else "not_shown"
 
 
-def _judged(measures: tuple[Measure, ...], advice: Advice) -> Retention:
+def _judged(measures: tuple[Measure, ...], lose_less: str) -> Retention:
     named = {measure.name: measure for measure in measures}
     shares = [measure for measure in measures if measure.unit == "share"]
     kept, spill = decide(shares), named.get("spill_over")
@@ -137,7 +131,7 @@ def _judged(measures: tuple[Measure, ...], advice: Advice) -> Retention:
         text += " Spill-over cannot be told: the task's own answers look like ordinary prose, or are too few."
     if kept == "lost":
         text += " A lower learning rate or fewer updates lose less."
-    command = advice.command if kept == "lost" else None
+    command = lose_less if kept == "lost" else None
     return Retention(kept, text, clause, command, None if spill is None else spill.tuned, measures)
 
 

@@ -93,6 +93,12 @@ def latest(lines: Iterable[Line]) -> list[Line]:
     return list(kept.values())
 
 
+def chosen(lines: Iterable[Line], part: str, scoring: Mapping[str, Scoring | None]) -> list[Line]:
+    """The lines of a part, each arm's in its chosen scoring; an arm without a choice is read in one way alone."""
+    found = latest(line for line in lines if line["part"] == part)
+    return [line for line in found if line["scoring"] == scoring.get(str(line["arm"]), line["scoring"])]
+
+
 def item_scores(rows: Sequence[Line], metric: LoadedMetric) -> list[ItemScore]:
     """The scores that the lines hold in this metric, with the details that an aggregate may need."""
     found = []
@@ -115,10 +121,8 @@ def aggregate_of(rows: Sequence[Line], metric: LoadedMetric) -> float:
 def _by_arm(lines: Iterable[Line], question: Question) -> dict[str, list[Line]]:
     """Each arm's lines in its chosen scoring, all in one order of items."""
     arms: dict[str, dict[object, Line]] = {}
-    for line in latest(line for line in lines if line["part"] == question.part):
-        arm = str(line["arm"])
-        if arm not in question.scoring or line["scoring"] == question.scoring[arm]:
-            arms.setdefault(arm, {})[line["item"]] = line
+    for line in chosen(lines, question.part, question.scoring):
+        arms.setdefault(str(line["arm"]), {})[line["item"]] = line
     missing = [arm for arm in ("base", "tuned", question.best_prompt) if arm not in arms]
     if missing:
         raise RunError(

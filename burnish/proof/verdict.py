@@ -190,12 +190,17 @@ def _next_command(kind: Kind, evidence: Evidence, context: Context) -> str:
     if kind == "prompt":
         return f"{chat} --arm best_prompt"
     if kind == "harmful":
-        rate = "0.0001" if context.learning_rate is None else f"{context.learning_rate / 5:.1g}"
-        return f"{context.program} run {context.recipe} training.learning_rate={rate}"
+        return slower_run(context.recipe, context.learning_rate, context.program)
     wanted = more_items(evidence, context)
     if context.records is not None and wanted <= context.records // 2:
         return f"{context.program} run {context.recipe} data.held_out={wanted}"
     return f"collect about {wanted} held-out items (these {context.items} cannot decide it) and run again"
+
+
+def slower_run(recipe: str, learning_rate: float | None, program: str = "burnish") -> str:
+    """The command of the same run with a fifth of the learning rate."""
+    rate = "0.0001" if learning_rate is None else f"{learning_rate / 5:.1g}"
+    return f"{program} run {recipe} training.learning_rate={rate}"
 
 
 def more_items(evidence: Evidence, context: Context) -> int:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from burnish.files import read_json
 from burnish.proof.summary import Line
-from burnish.report.build import Kept, read
+from burnish.report.build import read
+from burnish.report.material import Material, material
 from burnish.report.numbers import arm_name
 from burnish.report.picture import FAINT, FONT, INK, LINE, OTHER, PAPER, PROMPT, TUNED, WIDTH, arms_svg, label
-from burnish.report.pictures import PICTURES, measured_lines, outcomes
+from burnish.report.pictures import PICTURES, outcomes
 from burnish.report.schema import Report
 
 MOST_ROWS = 3
@@ -43,17 +43,15 @@ class _Row:
 
 def answers_svg(run: Path, report: Report) -> str:
     """The picture of a run; where its metric draws nothing or is no share, the arms alone."""
-    path = run / PICTURES
     below = arms_svg(report)
-    if not path.is_file() or report.task.metric.unit != "share":
+    if not (run / PICTURES).is_file() or report.task.metric.unit != "share":
         return below
-    pictures = read_json(path)
-    assert isinstance(pictures, dict)
+    found = material(read(run), report)
     arms = list(dict.fromkeys(["base", report.task.best_prompt, "tuned"]))
-    rows = _rows(read(run), arms)
+    rows = _rows(found, arms)
     height = TOP + ROW * len(rows)
     chart = int(re.findall(r'height="(\d+)"', below)[0])
-    drawn = [part for i, row in enumerate(rows) for part in _row(row, TOP + ROW * i, pictures)]
+    drawn = [part for i, row in enumerate(rows) for part in _row(row, TOP + ROW * i, found.kept.pictures)]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height + chart}" width="{WIDTH}" '
@@ -72,39 +70,17 @@ def answers_svg(run: Path, report: Report) -> str:
     )
 
 
-def _rows(kept: Kept, arms: Sequence[str]) -> list[_Row]:
+def _rows(found: Material, arms: Sequence[str]) -> list[_Row]:
     """The first item of each of the most frequent outcomes."""
-    lines = measured_lines(kept)
-    found = outcomes(lines, kept)
-    names = sorted((name for name in found if found[name]), key=lambda name: -len(found[name]))[:MOST_ROWS]
-    items = sum(map(len, found.values()))
-    asked = _sentences([line for line in lines if line["arm"] == "base"])
-    rows = []
-    for name in names:
-        item = found[name][0]
-        answers = [line for arm in arms for line in lines if (line["arm"], line["item"]) == (arm, item)]
-        rows.append(_Row(asked[item], name, len(found[name]), items, answers))
-    return rows
-
-
-def _sentences(lines: Sequence[Line]) -> dict[str, str]:
-    """What was asked, item by item: the prompts without what all of them begin and end with."""
-    prompts = [str(line["prompt"]) for line in lines]
-    before = _beginning(prompts)
-    after = _beginning([prompt[len(before) :][::-1] for prompt in prompts])[::-1]
-    start = before.rfind("\n") + 1
-    end = len(after) - max(after.find("<"), 0) if "<" in after else len(after)
-    return {
-        str(line["item"]): prompt[start : len(prompt) - end].strip()
-        for line, prompt in zip(lines, prompts, strict=True)
-    }
-
-
-def _beginning(texts: Sequence[str]) -> str:
-    """What all texts begin with: what the first and the last in order have in common."""
-    first, last = min(texts), max(texts)
-    same = (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
-    return first[: next(same, min(len(first), len(last)))]
+    groups = outcomes(found.kept.chosen(found.kept.part), found.kept)
+    names = sorted((name for name in groups if groups[name]), key=lambda name: -len(groups[name]))[:MOST_ROWS]
+    items = sum(map(len, groups.values()))
+    cases = {case.item: case for case in found.cases}
+    first = [(name, cases[groups[name][0]]) for name in names]
+    return [
+        _Row(case.asked.strip(), name, len(groups[name]), items, [case.lines[arm] for arm in arms])
+        for name, case in first
+    ]
 
 
 def _heads(arms: Sequence[str], report: Report) -> list[str]:

@@ -12,9 +12,10 @@ from burnish.errors import RunError
 from burnish.files import read_json, read_jsonl
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.prompting import Choice
-from burnish.proof.retention import Advice, Retention, summarise_retention
-from burnish.proof.summary import Line, Question, Summary, latest, summarise
-from burnish.proof.verdict import Context, Verdict, judge, not_judged
+from burnish.proof.retention import PART as RETENTION
+from burnish.proof.retention import Retention, summarise_retention
+from burnish.proof.summary import Line, Question, Summary, chosen, summarise
+from burnish.proof.verdict import Context, Verdict, judge, not_judged, slower_run
 from burnish.report.measured import task_from_json
 from burnish.report.schema import (
     CostPart,
@@ -66,6 +67,10 @@ class Kept:
     def opened(self) -> int:
         """How often the held-out items were opened, this run included."""
         return max((int(event.get("before", 0)) + 1 for event in self.all("held_out_opened")), default=0)
+
+    def chosen(self, part: str) -> list[Line]:
+        """The lines of a part in the scoring that validation chose for each arm; the general questions know one way."""
+        return chosen(self.lines, part, {} if part == RETENTION else self.choice.scoring)
 
     def all(self, event: str) -> list[Event]:
         """Every event of a kind."""
@@ -141,7 +146,7 @@ def _retention(kept: Kept, seed: int) -> Retention | None:
     """What was kept; None where it was not measured, or not yet: held-out items come first."""
     if kept.part != "held_out":
         return None
-    return summarise_retention(kept.lines, Advice(_recipe_name(kept), _rate(kept)), seed)
+    return summarise_retention(kept.lines, slower_run(_recipe_name(kept), _rate(kept)), seed)
 
 
 def _rate(kept: Kept) -> float | None:
@@ -208,10 +213,9 @@ def _cost(kept: Kept) -> CostPart:
 def _prompt_tokens(kept: Kept) -> dict[str, float]:
     """Mean prompt length of each arm that asks a model, over its items; raw text has no prompts."""
     found: dict[str, list[float]] = {}
-    for line in latest(line for line in kept.lines if line["part"] == kept.part):
-        arm, scoring = str(line["arm"]), line["scoring"]
-        if line["prompt"] and scoring is not None and scoring == kept.choice.scoring.get(arm, scoring):
-            found.setdefault(arm, []).append(float(str(line["prompt_tokens"])))
+    for line in kept.chosen(kept.part):
+        if line["prompt"] and line["scoring"] is not None:
+            found.setdefault(str(line["arm"]), []).append(float(str(line["prompt_tokens"])))
     return {arm: sum(tokens) / len(tokens) for arm, tokens in found.items()}
 
 

@@ -11,6 +11,7 @@ from burnish.report.numbers import (
     ends,
     is_share,
     memory,
+    moved,
     p_value,
     primary,
     recipe_name,
@@ -144,10 +145,10 @@ def _training(found: Material) -> Iterator[str]:
         every = -(-len(evaluations) // ITEMS)
         rows = [[f"{e['step']}", f"{e['loss']:.4f}", "best so far" if e["best"] else ""] for e in evaluations[::every]]
         yield from table(("update", "validation loss", ""), rows, left=0)
-    moved = found.report.weights
-    if moved is not None:
-        most = max(moved.by_layer, key=lambda layer: layer.relative_change)
-        text = f"The weights moved by {100 * moved.relative_change:.2g} % of their length, most in {code(most.name)}"
+    weights = found.report.weights
+    if weights is not None:
+        most = max(weights.by_layer, key=lambda layer: layer.relative_change)
+        text = f"The weights {moved(weights)}, most in {code(most.name)}"
         yield from [f"{text} ({100 * most.relative_change:.2g} %).", ""]
 
 

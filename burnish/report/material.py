@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from burnish.proof.arm import common_beginning
-from burnish.proof.summary import Line, latest
+from burnish.proof.retention import Pair, pairs_of
+from burnish.proof.summary import Line
 from burnish.report.build import Kept
 from burnish.report.numbers import primary
 from burnish.report.schema import Report, ScoreRow
@@ -77,11 +78,9 @@ class Material:
         """Wrong before right; among equals those first that the best prompt had better."""
         return sorted(self.cases, key=lambda case: (case.goodness, case.gain))
 
-    def probed(self, name: str) -> list[tuple[Line, Line]]:
+    def probed(self, name: str) -> list[Pair]:
         """(base, tuned) for each item of a retention probe; none where it was not measured."""
-        lines = [x for x in latest(self.kept.lines) if x["part"] == "retention" and x["slice"] == name]
-        arms = {arm: {x["item"]: x for x in lines if x["arm"] == arm} for arm in ("base", "tuned")}
-        return [(line, arms["tuned"][item]) for item, line in arms["base"].items() if item in arms["tuned"]]
+        return pairs_of(self.kept.lines).get(name, [])
 
     def once(self, event: str) -> list[Mapping[str, Any]]:
         """Events of a kind in the order of their steps; a resumed run told some of them twice."""
@@ -92,7 +91,10 @@ def material(kept: Kept, report: Report) -> Material:
     """Put the run's items side by side."""
     task = report.task
     rows = primary(task)
-    arms = {row.arm: {str(x["item"]): x for x in chosen_lines(kept, row.arm, task.part)} for row in rows}
+    arms: dict[str, dict[str, Line]] = {row.arm: {} for row in rows}
+    for line in kept.chosen(task.part):
+        if line["arm"] in arms:
+            arms[str(line["arm"])][str(line["item"])] = line
     asked = {item: str(line.get("asked") or line["prompt"]) for item, line in arms["tuned"].items()}
     beginning = common_beginning(list(asked.values()))
     beginning = beginning[: beginning.rfind("\n") + 1]
@@ -106,14 +108,6 @@ def material(kept: Kept, report: Report) -> Material:
         cases.append(Case(item, name, text, str(line["expected"]), lines, tuned - best, tuned))
     binary = sign > 0 and all(_is_right_or_wrong(case, rows) for case in cases)
     return Material(kept, report, tuple(cases), beginning, binary)
-
-
-def chosen_lines(kept: Kept, arm: str, part: str) -> list[Line]:
-    """The lines of an arm in the scoring that validation chose for it; the general questions know one way alone."""
-    own = [line for line in latest(kept.lines) if line["part"] == part and line["arm"] == arm]
-    if part == "retention":
-        return own
-    return [line for line in own if line["scoring"] == kept.choice.scoring.get(arm, line["scoring"])]
 
 
 def _number(value: object) -> float:

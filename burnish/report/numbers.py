@@ -3,7 +3,7 @@
 import math
 from pathlib import PurePath
 
-from burnish.report.schema import MetricPart, ScoreRow, TaskPart
+from burnish.report.schema import MetricPart, ScoreRow, TaskPart, WeightsPart
 
 
 def is_share(metric: MetricPart) -> bool:
@@ -58,6 +58,11 @@ def signed(value: float | None, share: bool) -> str:
     if value is None:
         return "?"
     return f"{100 * value:+.1f}" if share else f"{value:+.3f}"
+
+
+def moved(weights: WeightsPart) -> str:
+    """`moved by 0.86 % of their length`."""
+    return f"moved by {100 * weights.relative_change:.2g} % of their length"
 
 
 def p_value(value: float | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from burnish.files import write_json
 from burnish.proof.answers import unfenced
-from burnish.proof.summary import Line, latest
+from burnish.proof.summary import Line
 from burnish.report.build import Kept, read
 
 PICTURES = "pictures.json"
@@ -22,7 +22,7 @@ Picture = Callable[[str], str | None]
 def write_pictures(run: Path, picture: Picture) -> list[str]:
     """Draw the chosen items' references and answers; returns, each once, why a picture could not be drawn."""
     kept = read(run)
-    lines = measured_lines(kept)
+    lines = kept.chosen(kept.part)
     items = set(chosen_items(lines, kept))
     drawn: dict[str, str] = {}
     failed: dict[str, None] = {}
@@ -37,13 +37,6 @@ def write_pictures(run: Path, picture: Picture) -> list[str]:
                     failed |= {why: None} if why else {}
     write_json(run / PICTURES, {text: svg for text, svg in drawn.items() if svg})
     return list(failed)
-
-
-def measured_lines(kept: Kept) -> list[Line]:
-    """The lines that the report is about: its part of the items, each arm in its chosen scoring."""
-    lines = latest(line for line in kept.lines if line["part"] == kept.part)
-    scoring = kept.choice.scoring
-    return [line for line in lines if line["scoring"] == scoring.get(str(line["arm"]), line["scoring"])]
 
 
 def chosen_items(lines: Sequence[Line], kept: Kept, most: int = MOST_ITEMS) -> list[str]:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import RunError
+from burnish.proof.retention import PART
 from burnish.proof.summary import Line
 from burnish.registry import did_you_mean
 from burnish.report.build import Kept, read
-from burnish.report.material import chosen_lines
 
-PARTS = ("held_out", "validation", "retention")
+PARTS = ("held_out", "validation", PART)
 RETENTION = {
     "name": "right",
     "better": "higher",
@@ -31,7 +31,7 @@ def show_samples(run: Path, arm: str, *, wrong: bool = False, part: str | None =
         raise RunError(f'--part: "{chosen}" is unknown; known are {", ".join(PARTS)}.{did_you_mean(chosen, PARTS)}')
     name = kept.choice.best_prompt if arm == "best_prompt" else arm
     lines = _lines_of(kept, name, chosen)
-    metric: dict[str, Any] = RETENTION if chosen == "retention" else kept.needed("task")["metrics"][0]
+    metric: dict[str, Any] = RETENTION if chosen == PART else kept.needed("task")["metrics"][0]
     total = len(lines)
     if wrong:
         lines = _worst(lines, metric)
@@ -46,7 +46,7 @@ def _lines_of(kept: Kept, arm: str, part: str) -> list[Line]:
     if arm not in arms:
         known = f"it has {', '.join(arms)}" if arms else "nothing was measured on them"
         raise RunError(f'--arm: "{arm}" has no {part} items in {kept.path}; {known}.{did_you_mean(arm, arms)}')
-    return chosen_lines(kept, arm, part)
+    return [line for line in kept.chosen(part) if line["arm"] == arm]
 
 
 def _worst(lines: Sequence[Line], metric: dict[str, Any]) -> list[Line]:
@@ -63,7 +63,7 @@ def _worst(lines: Sequence[Line], metric: dict[str, Any]) -> list[Line]:
 
 def _is_text(line: Line) -> bool:
     """Whether this is a paragraph of general text, which has a loss and no right or wrong."""
-    return line["part"] == "retention" and line["slice"] == "general_text"
+    return line["part"] == PART and line["slice"] == "general_text"
 
 
 def _spoken(line: Line, metric: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from burnish.report.numbers import (
     ends,
     is_share,
     memory,
+    moved,
     p_value,
     primary,
     signed,
@@ -127,11 +128,8 @@ def _kept(report: Report) -> list[str]:
 def _moved(report: Report) -> str:
     data = report.data
     opened = f"held-out items opened {data.held_out_opened} times" if data.held_out_opened > 1 else ""
-    if report.weights is None:
-        moved = "of the base unchanged"
-    else:
-        moved = f"moved by {100 * report.weights.relative_change:.2g} % of their length"
-    return f"weights {moved}" + (f"; {opened}" if opened else "")
+    said = "of the base unchanged" if report.weights is None else moved(report.weights)
+    return f"weights {said}" + (f"; {opened}" if opened else "")
 
 
 def _cost(report: Report) -> str:

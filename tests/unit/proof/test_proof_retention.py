@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from burnish.proof.retention import Advice, Measure, Retention, decide, summarise_retention
+from burnish.proof.retention import Measure, Retention, decide, summarise_retention
 from burnish.proof.statistics import tango
 from burnish.proof.summary import Line
-from burnish.proof.verdict import Context, Difference, Evidence, judge
+from burnish.proof.verdict import Context, Difference, Evidence, judge, slower_run
 
 
 def line(probe: str, arm: str, number: int, score: float, **others: float | None) -> Line:
@@ -38,7 +38,7 @@ def lines(
 
 
 def summed(*args: object, **more: object) -> Retention:
-    found = summarise_retention(lines(*args, **more), Advice("recipe.yaml", 0.001))  # type: ignore[arg-type]
+    found = summarise_retention(lines(*args, **more), slower_run("recipe.yaml", 0.001))  # type: ignore[arg-type]
     assert found is not None
     return found
 
@@ -121,15 +121,17 @@ def test_what_cannot_be_told_is_null_and_not_zero() -> None:
 
 
 def test_nothing_measured_is_no_part() -> None:
-    assert summarise_retention([], Advice()) is None
+    assert summarise_retention([], "burnish run RECIPE") is None
     one = [entry for entry in lines() if entry["arm"] == "tuned"]
-    assert summarise_retention(one, Advice()) is None
-    assert summarise_retention([e for e in lines() if e["slice"] != "requests"], Advice()) is None
+    assert summarise_retention(one, "burnish run RECIPE") is None
+    assert summarise_retention([e for e in lines() if e["slice"] != "requests"], "burnish run RECIPE") is None
 
 
 def test_a_line_written_twice_counts_once() -> None:
     given = lines()
-    assert summarise_retention(given + given[:50], Advice()) == summarise_retention(given, Advice())
+    assert summarise_retention(given + given[:50], "burnish run RECIPE") == summarise_retention(
+        given, "burnish run RECIPE"
+    )
 
 
 @pytest.mark.parametrize(

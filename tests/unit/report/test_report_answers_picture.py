@@ -13,11 +13,12 @@ HEAD, TAIL = "<|user|>Write it.\n\n", "<|end|>\n<|assistant|>"
 
 def with_answers(run: Path) -> None:
     """Texts of their own for every item; the base writes what nobody can draw."""
-    lines = []
+    lines: list[dict[str, object]] = []
     for line in read_jsonl(run / "samples.jsonl"):
         number = str(line["item"]).rpartition(":")[2]
         answer = f"<b>{number}</b>" if line["arm"] == "base" else f"{line['arm']} {number}"
-        lines.append({**line, "answer": answer, "expected": "x", "prompt": f"{HEAD}Part no. {number} & co.{TAIL}"})
+        asked = {"asked": f"Write it.\n\nPart no. {number} & co.", "prompt": f"{HEAD}Part no. {number} & co.{TAIL}"}
+        lines.append({**line, "answer": answer, "expected": "x", **asked})
     write_jsonl(run / "samples.jsonl", lines)
     arms = ("similar_4", "tuned")
     drawn = {

@@ -6,7 +6,7 @@ import pytest
 
 from burnish.files import read_json, read_jsonl, write_jsonl
 from burnish.report.build import read
-from burnish.report.pictures import LARGEST, chosen_items, measured_lines, write_pictures
+from burnish.report.pictures import LARGEST, chosen_items, write_pictures
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_references_and_every_arm_s_answers_of_the_held_out_items_are_drawn(run:
 def test_broken_fixed_wrong_and_right_items_take_turns(run: Path) -> None:
     kept = read(run)
     lines = [{**line, "score": 0.0} if (line["arm"], line["item"]) == ("tuned", "held_out.jsonl:2") else line
-             for line in measured_lines(kept)]  # fmt: skip
+             for line in kept.chosen(kept.part)]  # fmt: skip
     # of 20 items: broken 2; both right 1, 3, 4, 5, 13, 14; both wrong 18, 19, 20; the rest fixed
     chosen = [int(item.rpartition(":")[2]) for item in chosen_items(lines, kept, most=8)]
     assert chosen == [2, 6, 18, 1, 7, 19, 3, 8]
@@ -56,7 +56,7 @@ def test_broken_fixed_wrong_and_right_items_take_turns(run: Path) -> None:
 
 def test_no_more_items_than_allowed(run: Path) -> None:
     kept = read(run)
-    assert len(chosen_items(measured_lines(kept), kept, most=3)) == 3
+    assert len(chosen_items(kept.chosen(kept.part), kept, most=3)) == 3
 
 
 @pytest.mark.parametrize(
