@@ -96,15 +96,24 @@ class Batch:
     tokens: "Int[Tensor, 'rows time']"  # below zero in a reserved slot
     targets: "Int[Tensor, 'rows time']"  # IGNORE where nothing is learned
     documents: "Int[Tensor, 'rows time']"  # index of the document within the batch, -1 for padding
-    positions: "Int[Tensor, 'rows time']"  # restart in each document
+    positions: "Int[Tensor, 'rows time']"  # restart in each document, go on in one that continues a shared beginning
     ids: tuple[str, ...]  # the example of each document
+    continues: tuple[int, ...] = ()  # of each document: the index of the beginning that it shares, or -1; (): none
+
+    def times(self) -> "Int[Tensor, 'rows time']":
+        """How many documents each place stands for: 1, more in a shared beginning, 0 in padding."""
+        counts = [1] * len(self.ids)
+        for beginning in range(len(counts), max(self.continues, default=-1) + 1):
+            counts.append(self.continues.count(beginning))
+        found = self.documents.new_tensor([*counts, 0])
+        return found[self.documents]
 
     def to(self, device: "torch.device | str") -> "Batch":
         """The same batch on a device."""
         tokens, targets, documents, positions = (
             t.to(device) for t in (self.tokens, self.targets, self.documents, self.positions)
         )
-        return Batch(tokens, targets, documents, positions, self.ids)
+        return Batch(tokens, targets, documents, positions, self.ids, self.continues)
 
 
 @dataclass(frozen=True, slots=True)

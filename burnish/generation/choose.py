@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from burnish.data.pack import batch_of, rows_of
+from burnish.data.pack import micro_batches
 from burnish.generation.cache import Prompts, read_prompts
 from burnish.models.adapters import frame_of
 from burnish.models.attention import CacheLayout, forward_cached, forward_hidden, is_packed
@@ -15,6 +15,7 @@ from burnish.models.head import nats_of_targets
 from burnish.types import IGNORE, TokenizedExample
 
 ROW = 1024  # tokens of a row of documents
+TOGETHER = 256  # documents among which common beginnings are looked for
 
 
 @torch.no_grad()
@@ -92,18 +93,18 @@ def _one_by_one(model: PreTrainedModel, prompt: Sequence[int], continuations: Se
 @torch.no_grad()
 def reference_nats(model: PreTrainedModel, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
     """(summed nats, targets) of each document, by packed rows of a fixed size: a pure function of the documents."""
-    results: dict[int, tuple[float, int]] = {}
+    results = [(0.0, 0)] * len(documents)
     device = model.get_input_embeddings().weight.device
-    packed = is_packed(model)
-    frame = frame_of(model)
-    lengths = [frame.slots + len(d.tokens) for d in documents]
-    rows = rows_of(lengths, ROW) if packed else [[i] for i in range(len(documents))]
-    for row in rows:
-        batch = batch_of([documents[i] for i in row], frame=frame, round_to=64 if packed else 1)
-        targets = batch.targets.to(device)
-        nats = nats_of_targets(model, forward_hidden(model, batch.to(device)), targets)
-        owner = batch.documents.reshape(-1)[batch.targets.reshape(-1) != IGNORE]
-        for number, index in enumerate(row):
-            own = nats[owner == number]
-            results[index] = (float(own.double().sum()), len(own))
-    return [results[i] for i in range(len(documents))]
+    alone, frame = not is_packed(model), frame_of(model)
+    for start in range(0, len(documents), TOGETHER):
+        some = documents[start : start + TOGETHER]
+        for members, batch in micro_batches(some, ROW, frame=frame, alone=alone):
+            targets = batch.targets.to(device)
+            nats = nats_of_targets(model, forward_hidden(model, batch.to(device)), targets)
+            owner = batch.documents.reshape(-1)[batch.targets.reshape(-1) != IGNORE]
+            for number, index in enumerate(members):
+                own = nats[
+                    (owner == number) | (owner == batch.continues[number])
+                ]  # no target is padding, so none is -1
+                results[start + index] = (float(own.double().sum()), len(own))
+    return results

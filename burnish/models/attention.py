@@ -6,6 +6,7 @@ argument through the model's own forward.
 """
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -31,11 +32,12 @@ EXPLICIT_UP_TO = 1024  # longer documents go through scaled_dot_product_attentio
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Documents of nearly one length, attended in one batched product."""
+    """Documents of nearly one length that continue the same beginning, attended in one batched product."""
 
     count: int
     length: int  # rounded up, so that few shapes occur
     gather: Int[Tensor, "places"]  # places in the flattened rows; a place past a document's end repeats its last
+    beginning: Int[Tensor, "shared"] | None  # places of the beginning that these documents share
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,23 +99,29 @@ def bucket(length: int) -> int:
     return -(-length // step) * step
 
 
-def packed_layout(documents: Int[Tensor, "rows time"]) -> Layout:
-    """The layout of a batch's rows from the document index of every place (-1 for padding)."""
+def packed_layout(documents: Int[Tensor, "rows time"], continues: Sequence[int] = ()) -> Layout:
+    """The layout of a batch's rows from the document index of every place (-1 for padding) and what each continues."""
     flat = documents.reshape(-1).cpu()
     starts = torch.nonzero(torch.diff(flat, prepend=torch.tensor([-2])) != 0)[:, 0].tolist()
     ends = [*starts[1:], len(flat)]
-    by_length: dict[int, list[tuple[int, int]]] = {}
+    alike: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    stands: dict[int, Tensor] = {}
     for start, end in zip(starts, ends, strict=True):
-        if flat[start] >= 0:
-            by_length.setdefault(bucket(end - start), []).append((start, end))
+        number = int(flat[start])
+        if number >= 0:
+            beginning = continues[number] if number < len(continues) else -1
+            alike.setdefault((beginning, bucket(end - start)), []).append((start, end))
+        if number >= len(continues):
+            stands[number] = torch.arange(start, end).to(documents.device)
     groups, scatter, done = [], torch.zeros(len(flat), dtype=torch.long), 0
-    for length, spans in sorted(by_length.items()):
+    for (beginning, length), spans in sorted(alike.items()):
         first = torch.tensor([start for start, _ in spans])[:, None]
         last = torch.tensor([end - 1 for _, end in spans])[:, None]
         places = torch.minimum(first + torch.arange(length), last)
         for i, (start, end) in enumerate(spans):
             scatter[start:end] = torch.arange(end - start) + done + i * length
-        groups.append(Group(len(spans), length, places.reshape(-1).to(documents.device)))
+        shared = None if beginning < 0 else stands[beginning]
+        groups.append(Group(len(spans), length, places.reshape(-1).to(documents.device), shared))
         done += len(spans) * length
     return Layout(tuple(groups), scatter.to(documents.device))
 
@@ -178,35 +186,58 @@ def _attend_group(
     window: int | None,
     before: States | None,
 ) -> Float[Tensor, "count*length heads head"]:
-    """Causal attention inside each document of one group; `before` stands in front of each."""
+    """Causal attention inside each document of one group; `before` stands in front of each, and is never copied."""
     heads, count, length, head = query.shape
     kv_heads = key.shape[0]
     repeat = heads // kv_heads
+    if length > EXPLICIT_UP_TO:
+        return _attend_long(query, key, value, scaling, window, before)
+    size = 0 if before is None else before[0].shape[1]
+    q = query.view(kv_heads, repeat, count, length, head).permute(0, 2, 1, 3, 4)
+    q = q.reshape(kv_heads * count, repeat * length, head)
+    k, v = (t.reshape(kv_heads * count, length, head) for t in (key, value))
+    behind = 0 if window is None else size  # without a window everything sees all of what stands before it
+    mask = _causal(length, window, repeat, behind, q.dtype, q.device)
+    scores = torch.baddbmm(mask[..., behind:], q, k.transpose(1, 2), alpha=scaling)
+    if before is not None:  # all queries of all documents against the one beginning: one product for each head
+        front = torch.bmm(q.view(kv_heads, -1, head), before[0].transpose(1, 2)) * scaling
+        front = front.view(*scores.shape[:2], size)
+        scores = torch.cat([front if window is None else front + mask[..., :size], scores], -1)
+    weights = torch.softmax(scores, -1)
+    mixed = torch.bmm(weights[..., size:], v)
+    if before is not None:
+        of_front = torch.bmm(weights[..., :size].reshape(kv_heads, -1, size), before[1])
+        mixed = mixed + of_front.view(mixed.shape)
+    return mixed.view(kv_heads, count, repeat, length, head).permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
+
+
+def _attend_long(
+    query: Float[Tensor, "heads count length head"],
+    key: Float[Tensor, "kv_heads count length head"],
+    value: Float[Tensor, "kv_heads count length head"],
+    scaling: float,
+    window: int | None,
+    before: States | None,
+) -> Float[Tensor, "count*length heads head"]:
+    """The same without ever holding all scores."""
+    heads, count, length, head = query.shape
     size = 0
     if before is not None:
         size = before[0].shape[1]
         first = [t[:, None].expand(-1, count, -1, -1) for t in before]
         key, value = torch.cat([first[0], key], 2), torch.cat([first[1], value], 2)
-    if length > EXPLICIT_UP_TO:
-        whole = window is None and not size
-        seen = None if whole else _causal(length, window, 1, size, query.dtype, query.device)[0]
-        mixed = F.scaled_dot_product_attention(
-            query.transpose(0, 1),
-            key.transpose(0, 1),
-            value.transpose(0, 1),
-            attn_mask=seen,
-            is_causal=seen is None,
-            scale=scaling,
-            enable_gqa=repeat > 1,
-        )
-        return mixed.permute(0, 2, 1, 3).reshape(count * length, heads, head)
-    q = query.view(kv_heads, repeat, count, length, head).permute(0, 2, 1, 3, 4)
-    q = q.reshape(kv_heads * count, repeat * length, head)
-    k, v = (t.reshape(kv_heads * count, size + length, head) for t in (key, value))
-    mask = _causal(length, window, repeat, size, q.dtype, q.device)
-    scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scaling)
-    mixed = torch.bmm(torch.softmax(scores, -1), v).view(kv_heads, count, repeat, length, head)
-    return mixed.permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
+    whole = window is None and not size
+    seen = None if whole else _causal(length, window, 1, size, query.dtype, query.device)[0]
+    mixed = F.scaled_dot_product_attention(
+        query.transpose(0, 1),
+        key.transpose(0, 1),
+        value.transpose(0, 1),
+        attn_mask=seen,
+        is_causal=seen is None,
+        scale=scaling,
+        enable_gqa=heads > len(key),
+    )
+    return mixed.permute(0, 2, 1, 3).reshape(count * length, heads, head)
 
 
 def _attend_packed(
@@ -223,8 +254,24 @@ def _attend_packed(
     parts = []
     for group in layout.groups:
         q, k, v = (t.index_select(1, group.gather).view(len(t), group.count, group.length, head) for t in flat)
-        parts.append(_attend_group(q, k, v, scaling, window, before))
+        first = _in_front(before, flat[1], flat[2], group.beginning)
+        parts.append(_attend_group(q, k, v, scaling, window, first))
     return torch.cat(parts).index_select(0, layout.scatter).view(rows, time, heads, head)
+
+
+def _in_front(
+    prefix: States | None,
+    key: Float[Tensor, "kv_heads places head"],
+    value: Float[Tensor, "kv_heads places head"],
+    beginning: Int[Tensor, "shared"] | None,
+) -> tuple[Float[Tensor, "kv_heads before head"], Float[Tensor, "kv_heads before head"]] | None:
+    """What stands before the documents of a group: a trained prefix, and behind it the beginning that they share."""
+    if beginning is None:
+        return prefix
+    shared = key.index_select(1, beginning), value.index_select(1, beginning)
+    if prefix is None:
+        return shared
+    return torch.cat([prefix[0], shared[0]], 1), torch.cat([prefix[1], shared[1]], 1)
 
 
 def _attend_cached(
@@ -310,7 +357,7 @@ def forward_hidden(
     A model that failed the self-check for packing runs through its own attention; its rows must hold one document.
     """
     if is_packed(model):
-        extra = {"layout": packed_layout(batch.documents) if layout is None else layout}
+        extra = {"layout": packed_layout(batch.documents, batch.continues) if layout is None else layout}
     else:
         assert len(batch.ids) == len(batch.tokens) == 1, "a model without packing takes one document at a time"
         extra = {}

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from burnish.errors import TrainingError
 from burnish.types import Batch
 
 
@@ -18,6 +19,7 @@ class Spans:
     """The documents of the rows at hand in the order of their places: (seed, length); a None seed is padding."""
 
     spans: tuple[tuple[str | None, int], ...]
+    shared: bool  # some documents share their beginning, so no mask could be each one's own
 
 
 _current: ContextVar[Spans | None] = ContextVar("burnish_dropout", default=None)
@@ -29,10 +31,10 @@ def training_on(batch: Batch, seed: int, step: int) -> Iterator[None]:
     flat = batch.documents.reshape(-1)
     documents, lengths = torch.unique_consecutive(flat, return_counts=True)
     spans = tuple(
-        (None if document < 0 else f"{seed}/{step}/{batch.ids[document]}", length)
+        (f"{seed}/{step}/{batch.ids[document]}" if 0 <= document < len(batch.ids) else None, length)
         for document, length in zip(documents.tolist(), lengths.tolist(), strict=True)
     )
-    token = _current.set(Spans(spans))
+    token = _current.set(Spans(spans, shared=max(batch.continues, default=-1) >= 0))
     try:
         yield
     finally:
@@ -44,6 +46,10 @@ def keep(x: Float[Tensor, "places width"], share: float, layer: str) -> Float[Te
     spans = _current.get()
     if spans is None or share == 0:
         return x
+    if spans.shared:
+        raise TrainingError(
+            "dropout met documents that share their beginning; a method with dropout says so in `dropout`"
+        )
     parts = []
     for seed, length in spans.spans:
         generator = torch.Generator()

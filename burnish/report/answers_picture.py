@@ -22,11 +22,11 @@ MOST_ROWS = 3
 LEFT, COLUMN, TOP = 250, 210, 62
 CELL, ROW = 160, 216
 GREEN, RED = "#1a7f37", "#cf222e"
-WORDS = {
-    "broken": "right with the best prompt, wrong after tuning",
+WORDS = {  # in the order of the rows
     "fixed": "wrong with the best prompt, right after tuning",
-    "wrong": "wrong in both",
     "right": "right in both",
+    "wrong": "wrong in both",
+    "broken": "right with the best prompt, wrong after tuning",
 }
 _FRAME = re.compile(r'<rect [^>]*rx="8"[^>]*/>\n')  # of the arms alone
 _PLACED = re.compile(r'\s(?:x|y|width|height)="[^"]*"')
@@ -74,6 +74,7 @@ def _rows(found: Material, arms: Sequence[str]) -> list[_Row]:
     """The first item of each of the most frequent outcomes."""
     groups = outcomes(found.kept.chosen(found.kept.part), found.kept)
     names = sorted((name for name in groups if groups[name]), key=lambda name: -len(groups[name]))[:MOST_ROWS]
+    names.sort(key=list(WORDS).index)
     items = sum(map(len, groups.values()))
     cases = {case.item: case for case in found.cases}
     first = [(name, cases[groups[name][0]]) for name in names]

@@ -49,11 +49,12 @@ def outcomes(lines: Sequence[Line], kept: Kept) -> dict[str, list[str]]:
 
     The largest change first, then the order of the items; so the worst and the best come first.
     """
-    sign = 1 if kept.needed("task")["metrics"][0]["better"] == "higher" else -1
+    metric = kept.needed("task")["metrics"][0]
+    sign = 1 if metric["better"] == "higher" else -1
     tuned, prompt = (_goodness(lines, arm, sign) for arm in ("tuned", kept.choice.best_prompt))
     change = {item: tuned[item] - prompt[item] for item in tuned if item in prompt}
     middle = sorted(tuned[item] for item, by in change.items() if by == 0)
-    half = middle[len(middle) // 2] if middle and middle[0] < middle[-1] else 0.5
+    half = 0.5 if metric["is_share"] or not middle else middle[len(middle) // 2]
     same = [item for item, by in change.items() if by == 0]
     return {
         "broken": sorted((item for item, by in change.items() if by < 0), key=lambda item: change[item]),

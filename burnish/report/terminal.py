@@ -1,5 +1,6 @@
 """A report on a terminal: the closing lines of a run, and the table of `burnish report`."""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -46,13 +47,18 @@ def closing_lines(report: Report, *, command: str, run: Path, width: int = 80) -
 
 
 def _sentence(report: Report, most: int, width: int) -> list[str]:
-    """The verdict's sentence; where it needs more than `most` lines, whole sentences are left to report.html."""
-    text = report.verdict.sentence
-    lines = textwrap.wrap(text, width)
-    while len(lines) > most and ". " in text:
-        text = text.rpartition(". ")[0]
-        lines = textwrap.wrap(f"{text}. (More in report.html.)", width)
-    return lines[:most]
+    """The verdict's sentence; what `most` lines do not hold is left to report.html: last sentences, then numbers."""
+    whole = report.verdict.sentence
+    first = whole.partition(". ")[0].removesuffix(".")
+    numbers = re.compile(r" \([^()]*\)$")  # behind the last words; the lines below tell them too
+    shorter = [f"{whole.rsplit('. ', n)[0]}. (More in report.html.)" for n in range(1, whole.count(". ") + 1)]
+    shorter += [f"{numbers.sub('', first)}. (More in report.html.)", f"{numbers.sub('', first)}."]
+    for text in (whole, *shorter):
+        for columns in (width, width + 8):  # the last lines below are as wide
+            lines = textwrap.wrap(text, columns)
+            if len(lines) <= most:
+                return lines
+    return [*lines[: most - 1], textwrap.shorten(" ".join(lines[most - 1 :]), width, placeholder=" …")]
 
 
 def _ladder(task: TaskPart) -> list[str]:

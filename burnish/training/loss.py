@@ -48,6 +48,7 @@ class _HeadLoss(torch.autograd.Function):
         weight: Float[Tensor, "vocab hidden"],
         bias: Float[Tensor, "vocab"] | None,
         targets: Int[Tensor, "places"],
+        times: Int[Tensor, "places"] | None,
         head: Head,
     ) -> Float[Tensor, ""]:
         total = torch.zeros((), dtype=torch.float64, device=hidden.device)
@@ -57,6 +58,8 @@ class _HeadLoss(torch.autograd.Function):
         for start in range(0, len(targets), CHUNK):
             part = slice(start, start + CHUNK)
             nats, gradient = _chunk(head, hidden[part], targets[part])
+            if times is not None:
+                nats, gradient = nats * times[part], gradient.mul_(times[part, None])
             total += nats.sum(dtype=torch.float64)
             low = gradient.to(hidden.dtype)
             torch.mm(low, weight, out=of_hidden[part])
@@ -70,35 +73,47 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         scaled = [None if g is None else g * grad.to(g.dtype) for g in ctx.gradients]
-        return (*scaled, None, None)
+        return (*scaled, None, None, None)
 
 
 def summed_loss(
-    model: PreTrainedModel, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
+    model: PreTrainedModel,
+    hidden: Float[Tensor, "rows time hidden"],
+    targets: Int[Tensor, "rows time"],
+    times: Int[Tensor, "rows time"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Nats summed over all targets (rule 2), differentiable in the hidden states and, where it trains, the head."""
+    """Nats summed over all targets (rule 2), differentiable in the hidden states and, where it trains, the head.
+
+    A target counts `times`: in a beginning that several documents share, once for each of them.
+    """
     head = head_of(model)
     places, wanted = target_places(hidden, targets)
+    counts = None if times is None else times[targets != IGNORE]
     if head.adapted is not None:
-        return _through_the_head(head, places, wanted)
+        return _through_the_head(head, places, wanted, counts)
     result: Tensor = _HeadLoss.apply(  # type: ignore[no-untyped-call]
-        places, head.weight, head.bias, wanted, head
+        places, head.weight, head.bias, wanted, counts, head
     )
     return result
 
 
 def _through_the_head(
-    head: Head, places: Float[Tensor, "places hidden"], wanted: Int[Tensor, "places"]
+    head: Head,
+    places: Float[Tensor, "places hidden"],
+    wanted: Int[Tensor, "places"],
+    times: Int[Tensor, "places"] | None,
 ) -> Float[Tensor, ""]:
     """The same by autograd, where a method works on the head; a chunk's logits are computed twice, not kept."""
 
-    def nats(hidden: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(head.logits(hidden).float(), targets, reduction="sum")
+    def nats(hidden: Tensor, targets: Tensor, counts: Tensor | float) -> Tensor:
+        return (F.cross_entropy(head.logits(hidden).float(), targets, reduction="none") * counts).sum()
 
     total = torch.zeros((), dtype=torch.float32, device=places.device)
     for start in range(0, len(wanted), CHUNK):
         part = slice(start, start + CHUNK)
-        total = total + checkpoint(nats, places[part], wanted[part], use_reentrant=False)
+        total = total + checkpoint(
+            nats, places[part], wanted[part], 1.0 if times is None else times[part], use_reentrant=False
+        )
     return total
 
 

@@ -38,7 +38,8 @@ class Trainer:
     """Trains a model by a method; the model must be in `eval()` (its own dropout is off) and frozen.
 
     `plain` takes the slow, readable path instead - one document a forward, transformers' own attention, LoRA without
-    its own autograd function, full logits - and is the oracle of the laws.
+    its own autograd function, full logits - and is the oracle of the laws. Without `share` every document stands in its
+    row whole, even where all of an update begin alike.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class Trainer:
         clip: float = 1.0,
         plain: bool = False,
         attach: bool = True,
+        share: bool = True,
     ) -> None:
         self.model, self.method, self.seed, self.clip, self.plain = model, method, seed, clip, plain
         self.micro_batch_tokens = micro_batch_tokens
+        self.share = share and not getattr(method, "dropout", 0.0)  # each document draws a mask of its own
         self.step = 0
         if attach:
             method.attach(model, start or Start(torch.Generator().manual_seed(seed)))
@@ -81,22 +84,24 @@ class Trainer:
             batches = iter([documents])
         else:
             frame = frame_of(self.model)
-            batches = micro_batches(documents, self.micro_batch_tokens, frame=frame, alone=alone)
+            rows = micro_batches(documents, self.micro_batch_tokens, frame=frame, alone=alone, share=self.share)
+            batches = (batch for _, batch in rows)
         for batch in batches:
             self._accumulate(batch.to(self.device))
         self.update.seconds += time.perf_counter() - began
         return self.update
 
     def _accumulate(self, batch: Batch) -> None:
+        times = batch.times()
         with training_on(batch, self.seed, self.step):
             if self.plain:
                 loss = plain_loss(self.model, batch)
             else:
-                loss = summed_loss(self.model, forward_hidden(self.model, batch), batch.targets)
+                loss = summed_loss(self.model, forward_hidden(self.model, batch), batch.targets, times)
         loss.backward()  # type: ignore[no-untyped-call]
         self.update.nats += float(loss.detach())
-        self.update.targets += int((batch.targets >= 0).sum())
-        self.update.tokens += int(((batch.documents >= 0) & (batch.tokens >= 0)).sum())
+        self.update.targets += int(times[batch.targets >= 0].sum())
+        self.update.tokens += int(times[batch.tokens >= 0].sum())
 
     def optim_step(self, learning_rate: float) -> StepResult:
         """Divide once by all targets of the update (rule 2), clip, step; skip where a number is not finite."""

@@ -99,10 +99,10 @@ def test_slots_stand_before_each_document_and_are_no_targets() -> None:
     assert batch.targets.tolist() == [[-100, -100, 11, -100, -100, -100, -100, 22, -100]]
     assert batch.documents.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1, 1]]
     assert batch.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2, 3, 4]]
-    rows = list(micro_batches([one, two], 8, frame=Frame(slots=2)))
+    rows = [batch for _, batch in micro_batches([one, two], 8, frame=Frame(slots=2))]
     assert [row.ids for row in rows] == [("two",), ("one",)], "slots take room in a row"
 
 
 def test_alone_gives_every_document_a_row_without_padding() -> None:
-    batches = list(micro_batches([document("a", 5), document("b", 9)], 1000, alone=True))
+    batches = [batch for _, batch in micro_batches([document("a", 5), document("b", 9)], 1000, alone=True)]
     assert [batch.tokens.shape for batch in batches] == [(1, 5), (1, 9)]

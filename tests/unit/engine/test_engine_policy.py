@@ -43,8 +43,8 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     real = summed_loss
     holder: list[Trainer] = []
 
-    def poison(model: object, hidden: Tensor, targets: Tensor) -> Tensor:
-        loss = real(model, hidden, targets)
+    def poison(model: object, hidden: Tensor, targets: Tensor, times: Tensor) -> Tensor:
+        loss = real(model, hidden, targets, times)
         return loss * float("nan") if holder and holder[0].step in steps else loss
 
     original = Trainer.forward_backward

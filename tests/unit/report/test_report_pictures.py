@@ -6,7 +6,7 @@ import pytest
 
 from burnish.files import read_json, read_jsonl, write_jsonl
 from burnish.report.build import read
-from burnish.report.pictures import LARGEST, chosen_items, write_pictures
+from burnish.report.pictures import LARGEST, chosen_items, outcomes, write_pictures
 
 
 @pytest.fixture
@@ -52,6 +52,15 @@ def test_broken_fixed_wrong_and_right_items_take_turns(run: Path) -> None:
     chosen = [int(item.rpartition(":")[2]) for item in chosen_items(lines, kept, most=8)]
     assert chosen == [2, 6, 18, 1, 7, 19, 3, 8]
     assert len(set(chosen_items(lines, kept))) == 20
+
+
+def test_what_most_items_are_does_not_make_it_right(run: Path) -> None:
+    kept = read(run)
+    lines = [{**line, "score": 0.0} if int(str(line["item"]).rpartition(":")[2]) > 5 else line
+             for line in kept.chosen(kept.part)]  # fmt: skip
+    found = {name: len(items) for name, items in outcomes(lines, kept).items()}
+    assert found["wrong"] == 15  # for both
+    assert found["right"] + found["fixed"] + found["broken"] == 5
 
 
 def test_no_more_items_than_allowed(run: Path) -> None:

@@ -10,10 +10,12 @@ import pytest
 from rich.console import Console
 
 from burnish.cli.show import show_report
+from burnish.files import read_json
 from burnish.report.build import build
 from burnish.report.picture import WIDTH, arms_svg
 from burnish.report.schema import Report, ScoreRow
 from burnish.report.terminal import bar, closing_lines, table
+from tests.house.source import ROOT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -67,6 +69,17 @@ def test_a_long_sentence_and_many_slices_still_fit(run_directory: Path, slices: 
     assert len(lines) <= 15
     assert lines[0].startswith("It helps a lot")
     assert any("(More in report.html.)" in line for line in lines)
+
+
+def test_what_was_lost_is_never_cut_off_the_sentence() -> None:
+    report = Report.model_validate(read_json(ROOT / "bench" / "results" / "cad.json"))
+    assert report.retention is not None
+    assert report.retention.kept == "lost"
+    lines = closing_lines(report, command=".venv/bin/burnish", run=Path("runs/demo"))
+    assert len(lines) <= 15
+    said = " ".join(lines[: next(i for i, line in enumerate(lines) if line.startswith("base"))])
+    assert said.startswith(report.verdict.sentence.partition(";")[0])
+    assert "; general answers were lost." in said
 
 
 def test_bars_show_value_and_interval() -> None:
