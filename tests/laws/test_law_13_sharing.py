@@ -98,9 +98,9 @@ def test_places_are_shared_only_where_tokens_and_targets_are_equal() -> None:
     found = {c.members: c.size for c in clusters_of([places_of(d) for d in (learned, same, given, other)])}
     # 40 tokens are alike, but the target of the 40th place is not: 39 places, 32 in steps of 8, too few for two
     assert found == {(0,): 0, (1,): 0, (2,): 0, (3,): 0}
-    several = [TokenizedExample(str(i), (*start, 50 + i, 51), learned.trained) for i in range(3)]
+    several = [TokenizedExample(str(i), (*start, 50 + i, 51), learned.trained) for i in range(4)]
     found = {c.members: c.size for c in clusters_of([places_of(d) for d in (*several, given)])}
-    assert found == {(0, 1, 2): 32, (3,): 0}
+    assert found == {(0, 1, 2, 3): 32, (4,): 0}
 
 
 def test_clusters_are_chosen_so_that_the_fewest_places_are_left() -> None:
