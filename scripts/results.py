@@ -6,6 +6,8 @@ python -m scripts.results RUN NAME keeps the report of a finished run; python -m
 import sys
 from pathlib import Path
 
+import yaml
+
 from burnish.files import read_json, write_json
 from burnish.report.markdown import table
 from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, moved, primary, signed, slices
@@ -13,6 +15,7 @@ from burnish.report.schema import DifferenceRow, Report, ScoreRow
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "bench" / "results"
+REMARKS = KEPT / "remarks.yaml"  # what surprised in a run, a sentence each, by the run's name
 HEAD = """# Measured runs
 
 Each table is the report of one run, as it came out: one training seed, held-out items opened after everything was
@@ -35,13 +38,22 @@ def keep(run: Path, name: str) -> Path:
 
 def page() -> str:
     """The text of docs/results.md."""
-    parts = [HEAD]
+    parts, remarks = [HEAD], remarks_by_name()
     for path in sorted(KEPT.glob("*.json")):
-        parts.append(_section(path.stem, Report.model_validate(read_json(path))))
+        parts.append(_section(path.stem, Report.model_validate(read_json(path)), remarks.get(path.stem)))
     return "\n".join(parts)
 
 
-def _section(name: str, report: Report) -> str:
+def remarks_by_name() -> dict[str, str]:
+    """The remarks; each must be about a run that is kept."""
+    value = yaml.safe_load(REMARKS.read_text(encoding="utf-8"))
+    assert isinstance(value, dict)
+    strangers = sorted(name for name in value if not (KEPT / f"{name}.json").is_file())
+    assert not strangers, f"{REMARKS}: no run is called {', '.join(strangers)}"
+    return {name: " ".join(str(text).split()) for name, text in value.items()}
+
+
+def _section(name: str, report: Report, remark: str | None) -> str:
     task, cost, data, made = report.task, report.cost, report.data, report.provenance
     share = is_share(task.metric)
     differences = {(row.b, row.slice): row for row in task.differences}
@@ -73,6 +85,7 @@ def _section(name: str, report: Report) -> str:
         f"- {where}: {minutes}; at most {memory(cost.peak_memory_bytes)}.",
         f"- {trained} trained on {cost.trained_tokens:,} tokens; {disk}.",
         *([] if report.retention is None else [f"- Kept: {report.retention.sentence}"]),
+        *([] if remark is None else [f"- What surprised: {remark}"]),
         f"- burnish {made.burnish}, torch {made.torch}, seed {made.seed}, {made.started}.",
         "",
     ]

@@ -60,11 +60,13 @@ def run(target: Target, changes: Changes = None, out: Out = None, replace: Repla
     """Check, choose prompts on validation, train, measure every arm on held-out items, report."""
     from burnish.cli.show import follow
     from burnish.pipeline.run import begin
+    from burnish.pipeline.several import begin_several
     from burnish.pipeline.start import loaded_from
 
     loaded = loaded_from(target, changes or [])
+    start = begin_several if isinstance(loaded.recipe.method, list) else begin
     with _following() as view:
-        follow(partial(begin, loaded, out=out, replace=replace, command=typed_command()), view, typed_command())
+        follow(partial(start, loaded, out=out, replace=replace, command=typed_command()), view, typed_command())
 
 
 @app.command()
@@ -72,9 +74,12 @@ def resume(directory: Run, recipe: NamedRecipe = None) -> None:
     """Go on with a run that was stopped."""
     from burnish.cli.show import follow
     from burnish.pipeline.run import go_on
+    from burnish.pipeline.several import go_on_several
+    from burnish.report.several import is_several
 
+    start = go_on_several if is_several(directory) else go_on
     with _following() as view:
-        follow(partial(go_on, directory, recipe=recipe, command=typed_command()), view, typed_command())
+        follow(partial(start, directory, recipe=recipe, command=typed_command()), view, typed_command())
 
 
 @app.command()
@@ -168,11 +173,18 @@ def models() -> None:
 
 
 @app.command()
-def methods() -> None:
+def methods(
+    measure: Annotated[
+        str | None, typer.Option("--measure", metavar="MODEL", help="What each costs on this model and machine.")
+    ] = None,
+) -> None:
     """The ways to change a model, with their variants, learning rates, and who reads what they make."""
-    from burnish.cli.show import show_methods
+    from burnish.cli.show import show_methods, show_prices
 
-    show_methods()
+    if measure is None:
+        show_methods()
+    else:
+        show_prices(measure)
 
 
 @app.command()

@@ -14,16 +14,27 @@ from burnish.cli.view import View
 from burnish.data.check import check_page
 from burnish.methods.method import method_from, method_names, variants_of
 from burnish.models.parameters import list_models
-from burnish.pipeline.events import Finished, Progress
+from burnish.pipeline.events import Compared, Finished, Progress
 from burnish.pipeline.plan import plan_lines
+from burnish.pipeline.price import DOCUMENTS, LENGTH, prices
 from burnish.pipeline.recipe import Loaded
 from burnish.pipeline.session import Stop
+from burnish.pipeline.several import methods_of
 from burnish.pipeline.start import prepare
 from burnish.pipeline.use import Conversation
+from burnish.report.comparison import Comparison, lines_of, publish_comparison
+from burnish.report.numbers import memory
 from burnish.report.publish import MARKDOWN, publish
 from burnish.report.schema import Report
+from burnish.report.several import is_several, names_in
 from burnish.report.terminal import closing_lines, table
 from burnish.training.events import Event
+
+
+def show_comparison(directory: Path, command: str) -> None:
+    """Compare the methods of a directory anew and show them."""
+    for line in lines_of(publish_comparison(directory, names_in(directory)), directory, command):
+        typer.echo(line)
 
 
 def follow(start: Callable[[Stop], Iterator[Event]], view: View, command: str) -> None:
@@ -45,10 +56,17 @@ def follow(start: Callable[[Stop], Iterator[Event]], view: View, command: str) -
             typer.echo("")
             for line in closing_lines(report, command=command, run=Path(event.run), width=Console().width):
                 typer.echo(line)
+        if isinstance(event, Compared):
+            view.close()
+            typer.echo("")
+            for line in lines_of(Comparison.model_validate(event.comparison), Path(event.run), command):
+                typer.echo(line)
 
 
 def show_check(loaded: Loaded) -> None:
     """The check page, and the plan that follows from it."""
+    if isinstance(loaded.recipe.method, list):
+        loaded = next(iter(methods_of(loaded).values()))  # the data are the same for all
     prepared = prepare(loaded, lambda text: typer.echo(text, err=True))
     console = Console()
     console.print(check_page(prepared.tokenized, prepared.encoder, colour=console.is_terminal), soft_wrap=True)
@@ -59,6 +77,9 @@ def show_check(loaded: Loaded) -> None:
 
 def show_report(directory: Path, command: str) -> None:
     """Write a report anew from its directory, show it, and say where its forms are."""
+    if is_several(directory):
+        show_comparison(directory, command)
+        return
     report = publish(directory)
     console = Console()
     console.print(table(report))
@@ -104,6 +125,38 @@ def show_methods() -> None:
             about,
         )
     Console().print(shown)
+
+
+def _bar(share: float, cells: int = 12) -> str:
+    return "█" * max(1, round(share * cells))
+
+
+def show_prices(model: str) -> None:
+    """Every method's parameters, memory, time of an update and file on this model, with bars against the largest."""
+    typer.echo(f"measuring an update of {DOCUMENTS} documents of {LENGTH} tokens with every method on {model}")
+    found = []
+    for price in prices(model):
+        found.append(price)
+        typer.echo(f"  {price.method}: {price.why_not or f'{price.seconds:.2f} s, {memory(price.peak_bytes)}'}")
+    measured = [price for price in found if price.why_not is None]
+    most = max((price.peak_bytes for price in measured), default=1)
+    longest = max((price.seconds for price in measured), default=1.0)
+    shown = Table(box=None, pad_edge=False)
+    for title in ("method", "trains", "of all", "memory", "", "an update", "", "file"):
+        shown.add_column(title, justify="right" if title in ("trains", "of all", "file") else "left", no_wrap=True)
+    for price in measured:
+        shown.add_row(
+            price.method,
+            f"{price.trained:,}",
+            f"{price.trained / price.parameters:.2%}",
+            _bar(price.peak_bytes / most),
+            memory(price.peak_bytes),
+            _bar(price.seconds / longest),
+            f"{price.seconds:.2f} s",
+            memory(price.file_bytes),
+        )
+    Console().print(shown)
+    typer.echo("memory is the most that the process held, the model and torch included; bars are against the largest")
 
 
 def show_progress(events: Iterator[Progress]) -> None:

@@ -11,7 +11,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from burnish.pipeline.events import Artifact, Asked, Began, Chosen, Note, Opened, Plan, Progress, Stage, Started
+from burnish.pipeline.events import (
+    Adopted,
+    Artifact,
+    Asked,
+    Began,
+    Chosen,
+    Note,
+    Opened,
+    Plan,
+    Progress,
+    Stage,
+    Started,
+)
 from burnish.report.numbers import duration
 from burnish.training.events import Evaluation, Event, Sample, Step, Stopped
 
@@ -69,8 +81,14 @@ class Lines:
                 self.last = time.monotonic()
                 self.say(f"  {event.name}: {event.done}/{event.total} items, {duration(event.seconds)}")
         else:
+            self._begin_anew(event)
             for line in spoken(event, self.width):
                 self.say(line)
+
+    def _begin_anew(self, event: Event) -> None:
+        """Several methods are trained one after the other; each has a rate of its own."""
+        if isinstance(event, Started):
+            self.tokens, self.seconds = 0, 0.0
 
     def _step(self, event: Step) -> str:
         self.last = time.monotonic()
@@ -127,6 +145,8 @@ def _spoken_of_results(event: Event) -> list[str]:
     if isinstance(event, Opened):
         again = f", opened {event.before} times before on this machine" if event.before else ""
         return [f"everything is frozen; now the {event.count} held-out items are opened{again}"]
+    if isinstance(event, Adopted):
+        return [f"{event.lines:,} answers of {', '.join(event.arms)} are those of {event.source}: asked the same"]
     if isinstance(event, Stopped):
         return [f"stopped after step {event.step} of {event.steps}; the state is saved"]
     return []
@@ -154,6 +174,9 @@ class Screen(Lines):
             text = f"  {event.name}: {event.done}/{event.total} items, {duration(left)} left"
             self.live.update(Group(self._bar(event.done, event.total), Text(text)))
         else:
+            self._begin_anew(event)
+            if isinstance(event, Started):
+                self.losses.clear()
             if isinstance(event, Stage):
                 self.live.update(Text(""))
             for line in spoken(event, self.width):

@@ -66,7 +66,7 @@ def clusters_of(documents: Sequence[Places]) -> list[Cluster]:
     """The documents by what they begin with, so that the fewest places are left; a pure function of the documents."""
     order = sorted(range(len(documents)), key=lambda i: (documents[i].tokens, documents[i].targets, i))
     alike = [_alike(documents[a], documents[b]) for a, b in pairwise(order)]
-    found = _best(order, alike)[1]
+    found = _best(order, alike)[1] if order else []
     return sorted(found, key=lambda cluster: cluster.members)
 
 

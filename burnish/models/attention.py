@@ -167,7 +167,7 @@ def prefix_cache(model: PreTrainedModel) -> dict[str, DynamicCache]:
     return {_cache_keyword(type(model).forward): cache}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _causal(
     length: int, window: int | None, repeat: int, before: int, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "1 queries keys"]:
@@ -186,13 +186,13 @@ def _attend_group(
     window: int | None,
     before: States | None,
 ) -> Float[Tensor, "count*length heads head"]:
-    """Causal attention inside each document of one group; `before` stands in front of each, and is never copied."""
+    """Causal attention inside each document of one group; `before` stands in front of each, uncopied."""
     heads, count, length, head = query.shape
     kv_heads = key.shape[0]
     repeat = heads // kv_heads
-    if length > EXPLICIT_UP_TO:
-        return _attend_long(query, key, value, scaling, window, before)
     size = 0 if before is None else before[0].shape[1]
+    if size + length > EXPLICIT_UP_TO:
+        return _attend_long(query, key, value, scaling, window, before)
     q = query.view(kv_heads, repeat, count, length, head).permute(0, 2, 1, 3, 4)
     q = q.reshape(kv_heads * count, repeat * length, head)
     k, v = (t.reshape(kv_heads * count, length, head) for t in (key, value))

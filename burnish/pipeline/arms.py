@@ -10,10 +10,12 @@ from burnish.pipeline.directory import PROMPT
 from burnish.pipeline.events import Began, Chosen, Note, Opened, Progress
 from burnish.pipeline.opened import items_sha256, note_opening, opened_before
 from burnish.pipeline.retention import RetentionStage
+from burnish.pipeline.reuse import take_over
 from burnish.pipeline.session import Session
 from burnish.proof.arm import Arm, Rival, build, conversation
 from burnish.proof.measure import measure
 from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
+from burnish.proof.retention import PART
 from burnish.training.events import Event
 from burnish.types import Example, Scoring
 
@@ -26,6 +28,7 @@ def choose_prompts(session: Session) -> Iterator[Event]:
     kind, train = prepared.task.kind, prepared.dataset.train
     items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
     names = candidates(prepared.recipe.proof, kind, len(train))
+    yield from take_over(session, "validation", names)
     ended: list[Event] = []
     with session.timed("prompts", ended):
         yield Began("prompts on validation items", len(items) * len(names))
@@ -81,6 +84,9 @@ def measure_held_out(session: Session) -> Iterator[Event]:
     for name in _with_simple(session, ["tuned", *choice.arms]):
         arm = build(name, session.context())
         ended: list[Event] = []
+        if name != "tuned":
+            yield from take_over(session, "held_out", [name])
+            yield from take_over(session, PART, [name])
         with _as_needed(session, arm):
             with session.timed(name, ended):
                 yield Began(f"{name} on held-out items", len(items))
@@ -118,6 +124,7 @@ def _open(session: Session, items: Sequence[Example]) -> Event:
     started = session.run.started()
     assert started is not None
     name = f"{started['started']} {started['data_sha256'][:12]} {started['seed']} {started['recipe']}"
+    name = session.opening or name
     before = opened_before(sha256, name)
     note_opening(sha256, len(items), name, now)
     return Opened(sha256, len(items), before)

@@ -11,6 +11,7 @@ from typing import Any
 
 from burnish.errors import RunError
 from burnish.files import append_jsonl, new_directory, read_json, read_jsonl, write_json, write_jsonl, write_text
+from burnish.report.several import refuse_several
 
 RECIPE, EVENTS, SAMPLES, DATA, MASK, PROMPT, WEIGHTS = (
     "recipe.yaml",
@@ -63,6 +64,7 @@ class RunDirectory:
         """An existing run; raises `RunError` where there is none."""
         if not path.is_dir():
             raise RunError(f"{path}: no such run directory; runs are made by `burnish run`")
+        refuse_several(path)
         if not (path / RECIPE).is_file():
             raise RunError(f"{path}: no {RECIPE} in it, so this is no run directory")
         return cls(path)

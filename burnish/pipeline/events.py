@@ -24,6 +24,7 @@ class Started(Event):
     threads: int
     dtype: str
     started: str  # ISO 8601, UTC
+    several: bool = False  # one of several methods that the recipe names
     machine_sha256: str = ""  # a run goes on bit for bit only where this is equal
 
 
@@ -117,6 +118,28 @@ class Opened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted(Event):
+    """Answers of the untuned model were taken over from another run."""
+
+    arms: tuple[str, ...]
+    lines: int
+    source: str  # the other run
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen(Event):
+    """Prompts, weights and scoring are chosen; a run of several waits here for the other methods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Event):
+    """The comparison of several methods is written."""
+
+    run: str
+    comparison: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Finished(Event):
     """The report is written."""
 
@@ -126,7 +149,7 @@ class Finished(Event):
     report: Mapping[str, object] = field(default_factory=dict)
 
 
-KEPT_OUT = (Began, Progress, Finished)  # of events.jsonl: nothing that lasts, or written by the run itself
+KEPT_OUT = (Began, Progress, Finished, Compared)  # of events.jsonl: nothing that lasts, or written by the run itself
 
 
 def as_line(event: Event) -> dict[str, object] | None:

@@ -35,9 +35,25 @@ class Recipe(BaseModel):
     )
     data: DataSettings
     task: TaskSettings = TaskSettings()
-    method: str | dict[str, Any] = Field("lora", description="how the model is changed: a name, or {name: ..., fields}")
+    method: str | dict[str, Any] | list[str | dict[str, Any]] = Field(
+        "lora", description="how the model is changed: a name, or {name: ..., fields}; a list of these compares them"
+    )
     training: TrainingSettings = TrainingSettings()
     proof: ProofSettings = ProofSettings()
+
+    @property
+    def one_method(self) -> str | dict[str, Any]:
+        """The method; raises `RecipeError` where several are to be compared."""
+        if isinstance(self.method, list):
+            raise RecipeError("method: names several, which the command `burnish run` compares; name one: method=lora")
+        return self.method
+
+    @property
+    def python_files(self) -> list[str]:
+        """Python files that the recipe names: of its metric, of its methods."""
+        methods = self.method if isinstance(self.method, list) else [self.method]
+        named = [getattr(self.task.metric, "path", None), *(m.get("path") for m in methods if isinstance(m, dict))]
+        return [path for path in named if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,7 @@ class Loaded:
     recipe: Recipe
     name: str  # names the run directory
     source: Path | None  # the file, None where it was made from data
+    several: bool = False  # one of several methods that the file names
 
 
 def load_recipe(path: Path, changes: Sequence[str] = ()) -> Loaded:
@@ -136,6 +153,9 @@ def _merged(tree: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         old = tree.get(key)
         if key == "method" and isinstance(value, dict) and "from" in value:
             old = None  # the adapter itself says which method it is of
+        if key == "method" and isinstance(old, list) and isinstance(value, dict) and not {"name", "path"} & set(value):
+            changed = ", ".join(f"method.{name}" for name in value)
+            raise RecipeError(f"{changed}: the recipe compares several methods; name the one to change: method=lora")
         if key == "method" and isinstance(old, str) and isinstance(value, dict) and "name" not in value:
             old = {"name": old}
         if key == "method" and old is None and isinstance(value, dict) and not {"name", "path", "from"} & set(value):
@@ -170,7 +190,8 @@ def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(part, dict) and isinstance(part.get(field), str) and part[field] not in NOT_PATHS:
             part[field] = str(folder / Path(part[field]).expanduser())
     task, method, model = tree.get("task"), tree.get("method"), tree.get("model")
-    for part in (task.get("metric") if isinstance(task, dict) else None, method):
+    methods = method if isinstance(method, list) else [method]
+    for part in (task.get("metric") if isinstance(task, dict) else None, *methods):
         for field in ("path", "from"):
             if isinstance(part, dict) and isinstance(part.get(field), str):
                 part[field] = str(folder / Path(part[field]).expanduser())

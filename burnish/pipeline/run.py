@@ -15,7 +15,7 @@ from burnish.data.check import masks
 from burnish.errors import RunError
 from burnish.pipeline.arms import choose_prompts, choose_scoring, measure_closed, measure_held_out
 from burnish.pipeline.directory import DATA, MASK, RunDirectory, check_free, free_name
-from burnish.pipeline.events import Asked, Finished, Note, Plan, Started, Task, as_line
+from burnish.pipeline.events import Asked, Finished, Frozen, Note, Plan, Started, Task, as_line
 from burnish.pipeline.fit import train_stage
 from burnish.pipeline.plan import forward_rate, minutes, plan_lines
 from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, resolved_yaml
@@ -45,9 +45,19 @@ class _Notes:
 
 
 def begin(
-    loaded: Loaded, stop: Stop | None = None, *, out: Path | None, replace: bool = False, command: str = "burnish"
+    loaded: Loaded,
+    stop: Stop | None = None,
+    *,
+    out: Path | None,
+    replace: bool = False,
+    command: str = "burnish",
+    like: RunDirectory | None = None,
+    until_frozen: bool = False,
 ) -> Iterator[Event]:
-    """A new run; its events, as they happen. Everything that can be refused is refused before anything is written."""
+    """A new run; its events, as they happen. Everything that can be refused is refused before anything is written.
+
+    `like`: a run that may have asked the untuned model the same things. `until_frozen`: end before held-out items.
+    """
     path = out or free_name(Path("runs"), loaded.name)
     check_free(path, replace)
     notes = _Notes()
@@ -57,22 +67,32 @@ def begin(
     with run.held():
         run.put(DATA, data_part(prepared))
         run.put(MASK, masks(prepared.tokenized, prepared.encoder))
-        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
+        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC), like)
         yield from _kept(session, _opening(session, notes))
-        yield from _kept(session, _stages(session))
+        yield from _kept(session, _stages(session, until_frozen))
 
 
 def go_on(
-    directory: Path, stop: Stop | None = None, *, recipe: Path | None = None, command: str = "burnish"
+    directory: Path,
+    stop: Stop | None = None,
+    *,
+    recipe: Path | None = None,
+    command: str = "burnish",
+    like: RunDirectory | None = None,
+    until_frozen: bool = False,
+    opening: str | None = None,
 ) -> Iterator[Event]:
-    """Go on with a run that was stopped; raises `RunError` where data, base, versions or machine are not the same."""
+    """Go on with a run that was stopped; raises `RunError` where data, base, versions or machine are not the same.
+
+    `opening`: the name that several runs give to one opening of their held-out items.
+    """
     run = RunDirectory.open(directory)
     with run.held():
-        if _finished(run):
+        if is_finished(run):
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
         session = _taken_up(run, recipe, stop, command)
-        session.evaluate = _opened(run)
-        yield from _kept(session, _stages(session))
+        session.like, session.opening, session.evaluate = like, opening, _opened(run)
+        yield from _kept(session, _stages(session, until_frozen))
 
 
 def evaluate(
@@ -86,7 +106,7 @@ def evaluate(
                 f"{directory}: its held-out items are no longer closed (only `proof.effort: none` leaves them so); "
                 f"see them with `{command} report {directory}`"
             )
-        if not _finished(run):
+        if not is_finished(run):
             if not _opened(run):
                 raise RunError(f"{directory}: this run is not finished; go on with `{command} resume {directory}`")
         elif _opened(run):
@@ -101,7 +121,12 @@ def _opened(run: RunDirectory) -> bool:
     return any(event["event"] == "held_out_opened" for event in run.events())
 
 
-def _finished(run: RunDirectory) -> bool:
+def is_frozen(run: RunDirectory) -> bool:
+    """Whether a run of several stands where only its held-out items are left."""
+    return any(event["event"] == "frozen" for event in run.events())
+
+
+def is_finished(run: RunDirectory) -> bool:
     """Whether a report is the last thing that happened; an evaluation that was stopped is not finished."""
     ends = [event["event"] for event in run.events() if event["event"] in ("finished", "held_out_opened")]
     return bool(ends) and ends[-1] == "finished" and (run.path / "report.json").is_file()
@@ -109,7 +134,7 @@ def _finished(run: RunDirectory) -> bool:
 
 def _taken_up(run: RunDirectory, recipe: Path | None, stop: Stop | None, command: str) -> Session:
     kept = recipe_of(run)
-    _allow_python(kept, recipe, run.path)
+    allow_python(kept, recipe, run.path)
     started = run.started()
     if started is None:
         raise RunError(f"{run.path}: the run stopped before anything happened; start it again with --replace")
@@ -119,18 +144,14 @@ def _taken_up(run: RunDirectory, recipe: Path | None, stop: Stop | None, command
     return Session(run, prepared, stop or Stop(), command, datetime.now(UTC))
 
 
-def _allow_python(kept: Recipe, recipe: Path | None, directory: Path) -> None:
+def allow_python(kept: Recipe, recipe: Path | None, directory: Path) -> None:
     """A Python file is run only where the recipe that the user names now names it too."""
     if recipe is None:
         refuse_python_from(kept, directory)
         return
-    named = load_recipe(recipe).recipe
-    metric, method = getattr(named.task.metric, "path", None), named.method
-    if getattr(kept.task.metric, "path", None) != metric:
-        raise RunError(f"{recipe}: task.metric is another one than in {directory}")
-    path = kept.method.get("path") if isinstance(kept.method, dict) else None
-    if path != (method.get("path") if isinstance(method, dict) else None):
-        raise RunError(f"{recipe}: method is another one than in {directory}")
+    strangers = sorted(set(kept.python_files) - set(load_recipe(recipe).recipe.python_files))
+    if strangers:
+        raise RunError(f"{recipe}: does not name {', '.join(strangers)}, which the recipe in {directory} does")
 
 
 def _same(prepared: Prepared, started: dict[str, object], directory: Path) -> None:
@@ -174,6 +195,7 @@ def _opening(session: Session, notes: _Notes) -> Iterator[Event]:
         threads=torch.get_num_threads(),
         dtype=str(identity["dtype"]),
         started=session.began.isoformat(timespec="seconds"),
+        several=prepared.loaded.several,
     )
     yield Task(**task_as_json(prepared.task))  # type: ignore[arg-type]
     yield from notes.taken()
@@ -188,10 +210,13 @@ def _opening(session: Session, notes: _Notes) -> Iterator[Event]:
         yield Asked(item.id, item.request[-1].content, session.ask(item), item.answer)
 
 
-def _stages(session: Session) -> Iterator[Event]:
+def _stages(session: Session, until_frozen: bool = False) -> Iterator[Event]:
     yield from choose_prompts(session)
     yield from train_stage(session)
     yield from choose_scoring(session)
+    if until_frozen:
+        yield Frozen()
+        return
     closed = session.prepared.recipe.proof.effort == "none" and not session.evaluate
     yield from measure_closed(session) if closed else measure_held_out(session)
     yield from _pictures(session)

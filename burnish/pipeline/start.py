@@ -119,7 +119,7 @@ def write_recipe(found: Guess, data: Path, path: Path) -> None:
 def prepare(loaded: Loaded, say: Callable[[str], None] = lambda _: None) -> Prepared:
     """Read the data, load the base, encode, and resolve every "auto"; what is cheap to refuse is refused first."""
     recipe = loaded.recipe
-    method = method_of(recipe.method)
+    method = method_of(recipe.one_method)
     if recipe.training.max_steps == 0 and method.start_from is None:
         raise RecipeError(
             "training.max_steps: 0 trains nothing, for a fine-tune that exists; name its directory in method.from"
@@ -147,7 +147,7 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
         # whatever is wrong with it is told before anything is measured; training loads it again
         load_adapter(base.model, Path(method.start_from), base_sha256=base.sha256, like=method)
         remove(base.model, "default")
-    room = _room(base, method)
+    room = room_of(base, method)
     _refuse_no_text(recipe, method, base)
     max_length = min(room, 4096) if longest == "auto" else min(room, longest)
     tokenized = fit(dataset, encoder, max_length)
@@ -174,7 +174,7 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
     return Prepared(loaded, resolved, base, encoder, tokenized, method, task, hashes)
 
 
-def _room(base: Base, method: Method) -> int:
+def room_of(base: Base, method: Method) -> int:
     """Tokens of the context that a method leaves to documents."""
     taken = method.virtual_tokens + method.first_position
     room = base.context - taken
@@ -216,6 +216,7 @@ def data_part(prepared: Prepared) -> dict[str, object]:
         "labels": list(prepared.task.labels),
         "windows": tokenized.windows,
         "max_length": tokenized.max_length,
+        "room": room_of(prepared.base, prepared.method),
         "encoding": asdict(tokenized.encoding),
         "files": [
             {"name": path.name, "sha256": sha256}
@@ -227,11 +228,9 @@ def data_part(prepared: Prepared) -> dict[str, object]:
 
 def refuse_python_from(recipe: Recipe, path: Path) -> None:
     """Python files that a run directory names are not run (reliability R5); the user names the recipe himself."""
-    metric = recipe.task.metric
-    named = [getattr(metric, "path", None), _path(recipe)]
-    if any(named):
+    if recipe.python_files:
         raise RunError(
-            f"{path}: its recipe names a Python file ({next(p for p in named if p)}), which is never run from a run "
+            f"{path}: its recipe names a Python file ({recipe.python_files[0]}), which is never run from a run "
             f"directory; name the recipe: burnish resume {path} --recipe RECIPE"
         )
 

@@ -71,7 +71,7 @@ def _load(path: Path, tuned: bool) -> Tuned:
     result = run.result
     if result is None:
         raise RunError(f"{path}: nothing was trained to the end here; go on with `burnish resume {path}`")
-    method = method_from(recipe.method)
+    method = method_from(recipe.one_method)
     dtype, device = recipe.training.dtype, recipe.training.device
     if method.makes_adapter or not tuned:
         base = load_base(recipe.model, dtype=dtype, device=device)

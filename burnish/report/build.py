@@ -27,6 +27,7 @@ from burnish.report.schema import (
     VerdictPart,
     WeightsPart,
 )
+from burnish.report.several import refuse_several
 
 Event = Mapping[str, Any]
 
@@ -81,6 +82,7 @@ def read(run: Path) -> Kept:
     """The directory's files; raises RunError where one is missing or damaged."""
     if not run.is_dir():
         raise RunError(f"{run}: no such run directory; runs are made by `burnish run`")
+    refuse_several(run)
     resolved = _read(run / "recipe.yaml", lambda path: path.read_text(encoding="utf-8"))
     recipe = _read(run / "recipe.yaml", lambda _: yaml.safe_load(resolved))
     data, choice = (_read(run / name, read_json) for name in ("data.json", "best_prompt.json"))
@@ -158,7 +160,8 @@ def _recipe_name(kept: Kept) -> str:
     """What to type to run it again: the recipe that the user named, else the resolved one."""
     started = kept.needed("started")
     recipe = str(started["recipe"])
-    return recipe if recipe.endswith((".yaml", ".yml")) else f"{started['run']}/recipe.yaml"
+    own = recipe.endswith((".yaml", ".yml")) and not started.get("several")  # of several methods it names one
+    return recipe if own else f"{started['run']}/recipe.yaml"
 
 
 def _verdict(kept: Kept, summary: Summary, question: Question, retention: Retention | None) -> Verdict:
@@ -207,6 +210,7 @@ def _cost(kept: Kept) -> CostPart:
         peak_memory_bytes=max(peaks, default=0),
         artifact_bytes=artifact["bytes"],
         prompt_tokens_per_request=_prompt_tokens(kept),
+        reused_arms=tuple(dict.fromkeys(arm for event in kept.all("adopted") for arm in event["arms"])),
     )
 
 

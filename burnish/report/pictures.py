@@ -54,7 +54,7 @@ def outcomes(lines: Sequence[Line], kept: Kept) -> dict[str, list[str]]:
     tuned, prompt = (_goodness(lines, arm, sign) for arm in ("tuned", kept.choice.best_prompt))
     change = {item: tuned[item] - prompt[item] for item in tuned if item in prompt}
     middle = sorted(tuned[item] for item, by in change.items() if by == 0)
-    half = 0.5 if metric["is_share"] or not middle else middle[len(middle) // 2]
+    half = 0.5 * sign if metric["is_share"] or not middle else middle[len(middle) // 2]
     same = [item for item, by in change.items() if by == 0]
     return {
         "broken": sorted((item for item, by in change.items() if by < 0), key=lambda item: change[item]),

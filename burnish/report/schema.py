@@ -11,13 +11,13 @@ Count = Annotated[int, Field(ge=0)]
 Dropped = Literal["empty", "overlap", "too_long"]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """Fields are explained by the string under each; they become the JSON Schema and docs/report.md."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class VerdictPart(_Part):
+class VerdictPart(Part):
     """What the numbers say, and what to type next."""
 
     kind: Literal["fine_tune", "prompt", "inconclusive", "harmful"]
@@ -28,7 +28,7 @@ class VerdictPart(_Part):
     """A command that follows from the verdict."""
 
 
-class MetricPart(_Part):
+class MetricPart(Part):
     """The metric that decides."""
 
     name: str
@@ -39,7 +39,7 @@ class MetricPart(_Part):
     """Which direction is good."""
 
 
-class ScoreRow(_Part):
+class ScoreRow(Part):
     """One arm, one metric, one slice."""
 
     arm: str
@@ -60,7 +60,7 @@ class ScoreRow(_Part):
     """Items behind the number."""
 
 
-class DifferenceRow(_Part):
+class DifferenceRow(Part):
     """Two arms on the same items."""
 
     a: str
@@ -81,7 +81,7 @@ class DifferenceRow(_Part):
     """Items that both arms answered."""
 
 
-class TaskPart(_Part):
+class TaskPart(Part):
     """The arms on the held-out items."""
 
     kind: TaskKind
@@ -99,7 +99,7 @@ class TaskPart(_Part):
     differences: tuple[DifferenceRow, ...]
 
 
-class Probe(_Part):
+class Probe(Part):
     """One measure of what the model knew before."""
 
     name: str
@@ -122,7 +122,7 @@ class Probe(_Part):
     """Items of the probe."""
 
 
-class RetentionPart(_Part):
+class RetentionPart(Part):
     """Whether the model kept what it knew and did before."""
 
     kept: Literal["kept", "lost", "not_shown"]
@@ -140,7 +140,7 @@ class RetentionPart(_Part):
     probes: tuple[Probe, ...]
 
 
-class CostPart(_Part):
+class CostPart(Part):
     """What the run took."""
 
     trainable_parameters: Count
@@ -161,9 +161,11 @@ class CostPart(_Part):
     """Size of what was trained on disk: adapter/ or model/."""
     prompt_tokens_per_request: dict[str, float]
     """Mean tokens that each arm reads before it answers an item: what a request costs."""
+    reused_arms: tuple[str, ...] = ()
+    """Arms whose answers were taken over from another run that asked the same model the same things; their seconds are not in stage_seconds."""  # noqa: E501
 
 
-class Layer(_Part):
+class Layer(Part):
     """One block of the model."""
 
     name: str
@@ -172,7 +174,7 @@ class Layer(_Part):
     """How far its weights moved, as below."""
 
 
-class WeightsPart(_Part):
+class WeightsPart(Part):
     """How far the weights moved."""
 
     relative_change: float
@@ -180,7 +182,7 @@ class WeightsPart(_Part):
     by_layer: tuple[Layer, ...]
 
 
-class DataPart(_Part):
+class DataPart(Part):
     """Every record accounted for: given = train + validation + held_out + dropped + unused."""
 
     given: Count
@@ -205,7 +207,7 @@ class DataPart(_Part):
     """How often these very held-out items have been opened on this machine, this run included; 0 while they are closed. Choices made between two openings are not covered by the intervals."""  # noqa: E501
 
 
-class ProvenancePart(_Part):
+class ProvenancePart(Part):
     """Who made this, from what, where and when."""
 
     burnish: str
@@ -236,7 +238,7 @@ class ProvenancePart(_Part):
     """When it ended, UTC."""
 
 
-class Report(_Part):
+class Report(Part):
     """report.json of a run."""
 
     schema_: Literal[1] = Field(alias="schema", description="Version of this format.")

@@ -63,6 +63,16 @@ def test_what_most_items_are_does_not_make_it_right(run: Path) -> None:
     assert found["right"] + found["fixed"] + found["broken"] == 5
 
 
+def test_equal_items_are_right_where_lower_is_better_too(run: Path) -> None:
+    kept = read(run)
+    task = next(event for event in kept.events if event["event"] == "task")
+    task["metrics"][0]["better"] = "lower"
+    lines = [{**line, "score": 0.0 if int(str(line["item"]).rpartition(":")[2]) > 5 else 1.0}
+             for line in kept.chosen(kept.part)]  # fmt: skip
+    found = {name: len(items) for name, items in outcomes(lines, kept).items()}
+    assert found == {"broken": 0, "fixed": 0, "wrong": 5, "right": 15}
+
+
 def test_no_more_items_than_allowed(run: Path) -> None:
     kept = read(run)
     assert len(chosen_items(kept.chosen(kept.part), kept, most=3)) == 3

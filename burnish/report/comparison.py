@@ -1,0 +1,232 @@
+"""Several methods side by side on the same held-out items: comparison.json, comparison.md, and a table to look at.
+
+Which method is better is said by the paired 95 % interval of each two, and by nothing else; with several pairs some
+interval misses its truth more often than one in twenty, and one seed of each was trained: both are said.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from burnish.errors import RunError
+from burnish.files import write_json, write_text
+from burnish.proof.metric import LoadedMetric
+from burnish.proof.statistics import discordant, mcnemar
+from burnish.proof.summary import Line, difference, item_scores
+from burnish.report.build import Kept, read, report_of
+from burnish.report.markdown import table
+from burnish.report.measured import task_from_json
+from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, p_value, primary, signed
+from burnish.report.schema import CostPart, MetricPart, Part, Report, ScoreRow
+
+JSON, MARKDOWN = "comparison.json", "comparison.md"
+
+
+class MethodRow(Part):
+    """One method."""
+
+    name: str
+    """Its run's directory inside this one."""
+    verdict: str
+    """Its own verdict against the prompts."""
+    score: ScoreRow
+    """The tuned model in the deciding metric, over all items."""
+    kept: str | None
+    """What became of general answers: kept, lost or not_shown; null where it was not measured."""
+    cost: CostPart
+    """What the run took; its memory is that of the process, in which the methods before it ran too."""
+
+
+class PairRow(Part):
+    """Two methods on the same items; positive where `a` is better."""
+
+    a: str
+    b: str
+    value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    count: int
+    shown: Literal["a", "b", "none"]
+    """Which of them the 95 % interval shows to be better."""
+
+
+class Comparison(Part):
+    """Several methods, trained on the same records and measured on the same items."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    """Version of this form."""
+    metric: MetricPart
+    part: Literal["held_out", "validation"]
+    best_prompt: ScoreRow
+    methods: tuple[MethodRow, ...]
+    pairs: tuple[PairRow, ...]
+    sentence: str
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def publish_comparison(path: Path, names: Sequence[str], metrics: Sequence[LoadedMetric] = ()) -> Comparison:
+    """Compute the comparison from the finished runs and write its forms; raises `RunError` where these are not two.
+
+    `metrics`: a user's metrics that compute their number from all items together; see `burnish.report.measured`.
+    """
+    finished = [name for name in names if (path / name / "report.json").is_file()]
+    if len(finished) < 2:
+        raise RunError(f"{path}: fewer than two of its methods are finished; go on with `burnish resume {path}`")
+    kept = {name: read(path / name) for name in finished}
+    left_out = [name for name in names if name not in finished]
+    found = compare({name: (run, report_of(run, metrics)) for name, run in kept.items()}, left_out, metrics)
+    write_json(path / JSON, found.to_json())
+    write_text(path / MARKDOWN, "\n".join(_markdown(found)) + "\n")
+    return found
+
+
+def compare(
+    runs: dict[str, tuple[Kept, Report]], left_out: Sequence[str] = (), own: Sequence[LoadedMetric] = ()
+) -> Comparison:
+    """The runs side by side; raises `RunError` where they were not measured on the same items."""
+    first, report = next(iter(runs.values()))
+    _, metrics = task_from_json(first.needed("task"), own)
+    lines = {name: _tuned(kept) for name, (kept, _) in runs.items()}
+    order = list(next(iter(lines.values())))
+    for name, found in lines.items():
+        if set(found) != set(order):
+            raise RunError(f"{name}: was measured on other items than {next(iter(lines))}, so they cannot be compared")
+    rows = {name: [found[item] for item in order] for name, found in lines.items()}
+    pairs = tuple(_pair(a, b, rows[a], rows[b], metrics[0]) for a, b in combinations(rows, 2))
+    methods = tuple(
+        MethodRow(
+            name=name,
+            verdict=found.verdict.kind,
+            score=primary(found.task)[-1],
+            kept=None if found.retention is None else found.retention.kept,
+            cost=found.cost,
+        )
+        for name, (_, found) in runs.items()
+    )
+    prompt = next(row for row in primary(report.task) if row.arm == report.task.best_prompt)
+    return Comparison(
+        schema=1,
+        metric=report.task.metric,
+        part=report.task.part,
+        best_prompt=prompt,
+        methods=methods,
+        pairs=pairs,
+        sentence=_sentence(methods, pairs, report, left_out),
+    )
+
+
+def _tuned(kept: Kept) -> dict[object, Line]:
+    return {line["item"]: line for line in kept.chosen(kept.part) if line["arm"] == "tuned"}
+
+
+def _pair(a: str, b: str, first: Sequence[Line], second: Sequence[Line], metric: LoadedMetric) -> PairRow:
+    interval = difference(first, second, metric)
+    low, high = (end if math.isfinite(end) else None for end in (interval.low, interval.high))
+    values = [[score.value for score in item_scores(rows, metric)] for rows in (first, second)]
+    better_a, better_b = low is not None and low > 0, high is not None and high < 0
+    return PairRow(
+        a=a,
+        b=b,
+        value=interval.value,
+        low=low,
+        high=high,
+        p_value=mcnemar(*discordant(*values)) if metric.is_share else None,
+        count=interval.count,
+        shown="a" if better_a else "b" if better_b else "none",
+    )
+
+
+def _sentence(methods: Sequence[MethodRow], pairs: Sequence[PairRow], report: Report, left_out: Sequence[str]) -> str:
+    """Who is shown to be better than whom, and what the intervals do not cover."""
+    shown = [(p.a, p.b) if p.shown == "a" else (p.b, p.a) for p in pairs if p.shown != "none"]
+    ahead = [m.name for m in methods if all((m.name, other.name) in shown for other in methods if other is not m)]
+    if ahead:
+        said = f"{ahead[0]} is better than every other method"
+    elif shown:
+        said = "; ".join(f"{a} is better than {b}" for a, b in shown)
+    else:
+        said = "No method is shown to be better than another"
+    missing = f" Not finished, so not compared: {', '.join(left_out)}." if left_out else ""
+    return (
+        f"{said} (paired 95 % intervals on {report.task.items} {report.task.part.replace('_', '-')} items, by "
+        f"{report.task.metric.name}, {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}, uncorrected; one training "
+        f"seed of each was run).{missing}"
+    )
+
+
+def _cells(found: Comparison) -> Iterator[list[str]]:
+    share = is_share(found.metric)
+    prompt = found.best_prompt
+    yield [f"{prompt.arm} (best prompt)", *_numbers(prompt, share), "", "", "", "", ""]
+    for row in found.methods:
+        cost = row.cost
+        yield [
+            row.name,
+            *_numbers(row.score, share),
+            row.verdict,
+            (row.kept or "").replace("_", " "),
+            f"{cost.trainable_parameters:,}",
+            memory(cost.artifact_bytes),
+            duration(cost.train_seconds),
+        ]
+
+
+def _numbers(row: ScoreRow, share: bool) -> list[str]:
+    return [amount(row.value, share), ends(row.low, row.high, share), counted(row, share)]
+
+
+HEAD = ("method", "value", "95 %", "n", "against prompts", "general answers", "trains", "on disk", "training")
+PAIRS = ("a - b", "difference", "95 %", "p", "shown")
+
+
+def _pair_cells(found: Comparison) -> Iterator[list[str]]:
+    share = is_share(found.metric)
+    for pair in found.pairs:
+        bounds = f"{signed(pair.low, share)} to {signed(pair.high, share)}"
+        better = {"a": f"{pair.a} is better", "b": f"{pair.b} is better", "none": "no difference"}[pair.shown]
+        yield [f"{pair.a} - {pair.b}", signed(pair.value, share), bounds, p_value(pair.p_value), better]
+
+
+def _markdown(found: Comparison) -> list[str]:
+    return [
+        "# Methods side by side",
+        "",
+        found.sentence,
+        "",
+        *table(HEAD, list(_cells(found)), left=1),
+        "",
+        *table(PAIRS, list(_pair_cells(found)), left=1),
+        "",
+        "Each run stands in the folder of its name, with its own report.",
+    ]
+
+
+def lines_of(found: Comparison, path: Path, command: str) -> list[str]:
+    """The comparison on a terminal."""
+    return [
+        found.sentence,
+        "",
+        *_aligned([list(HEAD), *_cells(found)]),
+        "",
+        *_aligned([list(PAIRS), *_pair_cells(found)]),
+        "",
+        f"report  {path / MARKDOWN}, and report.html in the folder of each method",
+        f"next    {command} chat {path / max(found.methods, key=lambda m: _goodness(m, found)).name}",
+    ]
+
+
+def _goodness(row: MethodRow, found: Comparison) -> float:
+    return row.score.value if found.metric.better == "higher" else -row.score.value
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,89 @@
+"""The measured table of docs/methods.md and its picture, from bench/results/tables/methods.json (bench.methods)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from burnish.files import read_json
+from burnish.proof.statistics import wilson
+from burnish.report.markdown import table
+from burnish.report.numbers import duration, memory
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "bench" / "results" / "tables" / "methods.json"
+HEAD = (
+    "method", "rate", "trec6, right of the test items", "95 % (first seed)", "CAD", "general text", "questions",
+    "requests", "trains", "on disk", "memory", "s / 1,000 tokens",
+)  # fmt: skip
+
+
+def measured_tables() -> str:
+    """The table, and below it what was swept to find the rates."""
+    rows = _methods()
+    if not rows:
+        return "Not measured yet: `python -m bench.methods WORK`.\n"
+    made = next(cell for row in rows for cell in (*row.get("trec6", ()), *row["sweep"]))
+    lines = [*table(HEAD, [_row(row) for row in rows], left=1), ""]
+    lines += [
+        f"Measured on {made['machine']}, torch {made['torch']}, {made['date']}. General text: nats per token of "
+        "authored general text, base → tuned, lower is better. Questions and requests: right of 100, passed of 40, "
+        "base → tuned. Memory is the most that the process held over the whole run, measuring included. Several "
+        "numbers in a cell are several training seeds; a cell with one is one seed, and seeds differ.",
+        "",
+        "Rates, each judged once on trec6's validation items (one seed; \\* taken):",
+        "",
+        *table(("method", "right of the validation items, at three rates"), [_swept(row) for row in rows], left=2),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _methods() -> list[Mapping[str, Any]]:
+    if not TABLE.is_file():
+        return []
+    value = read_json(TABLE)
+    assert isinstance(value, dict)
+    return [row for row in value["methods"] if row["sweep"]]
+
+
+def _row(row: Mapping[str, Any]) -> list[str]:
+    runs, cad = row.get("trec6", ()), row.get("cad", ())
+    if not runs:
+        return [f"`{row['method']}`", *["" for _ in HEAD[1:]]]
+    first = runs[0]
+    interval = wilson(round(first["value"] * first["count"]), first["count"])
+    probes = first["probes"]
+    return [
+        f"`{row['method']}`",
+        f"{row['rate']:g}",
+        f"{', '.join(_right(cell) for cell in runs)} of {first['count']}",
+        f"{100 * interval.low:.1f}-{100 * interval.high:.1f} %",
+        f"{', '.join(_right(cell) for cell in cad)} of {cad[0]['count']}" if cad else "",
+        _probe(probes, "general_text", 1, 2),
+        _probe(probes, "knowledge", 100, 0),
+        _probe(probes, "requests", 40, 0),
+        f"{first['trainable_parameters']:,}",
+        memory(first["artifact_bytes"]),
+        memory(first["peak_memory_bytes"]),
+        f"{first['seconds_per_1000_tokens']:.1f}" if first["seconds_per_1000_tokens"] else "",
+    ]
+
+
+def _right(cell: Mapping[str, Any]) -> str:
+    return str(round(cell["value"] * cell["count"]))
+
+
+def _probe(probes: Mapping[str, Any], name: str, times: float, digits: int) -> str:
+    if name not in probes or any(not math.isfinite(probes[name][arm]) for arm in ("base", "tuned")):
+        return ""
+    return " → ".join(f"{probes[name][arm] * times:.{digits}f}" for arm in ("base", "tuned"))
+
+
+def _swept(row: Mapping[str, Any]) -> Sequence[str]:
+    cells = sorted(row["sweep"], key=lambda cell: float(cell["rate"]))
+    said = []
+    for cell in cells:
+        taken = " \\*" if cell["rate"] == row["rate"] else ""
+        seconds = duration(cell["train_seconds"])
+        said.append(f"{cell['rate']:g}: {_right(cell)} of {cell['count']}{taken} in {seconds}")
+    return [f"`{row['method']}`", "; ".join(said)]
