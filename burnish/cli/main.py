@@ -59,12 +59,17 @@ def _following() -> Iterator[Any]:
 def run(target: Target, changes: Changes = None, out: Out = None, replace: Replace = False) -> None:
     """Check, choose prompts on validation, train, measure every arm on held-out items, report."""
     from burnish.cli.show import follow
+    from burnish.pipeline.directory import free_name
+    from burnish.pipeline.reuse import runs_beside
     from burnish.pipeline.run import begin
     from burnish.pipeline.several import begin_several
     from burnish.pipeline.start import loaded_from
 
     loaded = loaded_from(target, changes or [])
-    start = begin_several if isinstance(loaded.recipe.method, list) else begin
+    start: Callable[..., Any] = begin_several
+    if not isinstance(loaded.recipe.method, list):
+        out = out or free_name(Path("runs"), loaded.name)
+        start = partial(begin, likes=runs_beside(out) if loaded.recipe.proof.reuse else ())
     with _following() as view:
         follow(partial(start, loaded, out=out, replace=replace, command=typed_command()), view, typed_command())
 

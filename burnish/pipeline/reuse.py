@@ -1,18 +1,19 @@
 """Answers of the untuned model, taken over from a run that asked the same model the same things.
 
-A prompt arm does not know the method that is trained beside it, so runs that differ in their method alone measure it
-once. What must be equal: base, data and their split, task, proof, encoding, seed, versions, dtype and machine.
+A prompt arm does not know what is trained beside it, so runs that differ in method or training alone measure it once.
+What must be equal: base, data and their split, task, template, seed, versions, dtype and machine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from burnish.pipeline.directory import DATA, RunDirectory
+from burnish.pipeline.directory import DATA, RECIPE, RunDirectory
 from burnish.pipeline.events import Adopted
 from burnish.pipeline.session import Session
 from burnish.pipeline.tuned import recipe_of
 from burnish.proof.retention import PART as RETENTION
+from burnish.proof.summary import latest
 from burnish.training.events import Event
 
 SAME = ("base_sha256", "data_sha256", "burnish", "torch", "transformers", "seed", "device", "cpu", "threads", "dtype")
@@ -20,26 +21,29 @@ KEY = ("part", "arm", "item", "scoring")
 
 
 def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Event]:
-    """Copy the other run's lines of these arms, if it is the like; they are not measured again then."""
-    if session.like is None or not _alike(session, session.like):
-        return
-    if part == RETENTION and session.run.get(DATA)["room"] != session.like.get(DATA).get("room"):
-        return  # general texts are cut to the room that the method leaves
+    """Copy these arms' lines of the first run that is alike; they are not measured again then."""
     held = {tuple(line[key] for key in KEY) for line in session.run.samples()}
-    wanted = [
-        line
-        for line in session.like.samples()
-        if line["part"] == part and line["arm"] in arms and tuple(line[key] for key in KEY) not in held
-    ]
-    if wanted:
-        session.run.add_samples(wanted)
-        yield Adopted(tuple(dict.fromkeys(str(line["arm"]) for line in wanted)), len(wanted), session.like.path.name)
+    for other in session.likes:
+        if not _alike(session, other, part):
+            continue
+        wanted = [
+            line
+            for line in latest(other.samples())
+            if line["part"] == part and line["arm"] in arms and tuple(line[key] for key in KEY) not in held
+        ]
+        if wanted:
+            session.run.add_samples(wanted)
+            yield Adopted(tuple(dict.fromkeys(str(line["arm"]) for line in wanted)), len(wanted), other.path.name)
+            return
 
 
-def _alike(session: Session, other: RunDirectory) -> bool:
+def _alike(session: Session, other: RunDirectory, part: str) -> bool:
     first, second = _asked_with(session.run), _asked_with(other)
     template = session.prepared.encoder.template
-    return first is not None and first == second and (template.source if template else None) == _template_of(other)
+    if first is None or first != second or (template.source if template else None) != _template_of(other):
+        return False
+    # general texts are cut to the room that the method leaves
+    return part != RETENTION or session.run.get(DATA)["room"] == other.get(DATA).get("room")
 
 
 def _template_of(run: RunDirectory) -> str | None:
@@ -56,11 +60,18 @@ def _asked_with(run: RunDirectory) -> Mapping[str, Any] | None:
     data = run.get(DATA)
     return {
         "started": {key: started[key] for key in SAME},
-        "recipe": {section: recipe[section] for section in ("model", "data", "task", "proof")},
+        "recipe": {section: recipe[section] for section in ("model", "data", "task")},
         "data": {key: data[key] for key in ("ids", "labels", "kind", "max_length")},
     }
 
 
-def like_of(path: Path) -> RunDirectory | None:
-    """A run to take answers from, where it stands there and got that far."""
-    return RunDirectory.open(path) if (path / DATA).is_file() else None
+def runs_in(paths: Iterable[Path]) -> list[RunDirectory]:
+    """Those of the directories that are runs and got far enough to take answers from."""
+    return [RunDirectory.open(path) for path in paths if (path / DATA).is_file() and (path / RECIPE).is_file()]
+
+
+def runs_beside(path: Path, most: int = 20) -> list[RunDirectory]:
+    """The runs in the folder of a run, the latest first, at most `most`."""
+    folder = path.absolute().parent
+    others = [other for other in folder.iterdir() if other.name != path.name] if folder.is_dir() else []
+    return sorted(runs_in(others), key=lambda run: -(run.path / DATA).stat().st_mtime)[:most]

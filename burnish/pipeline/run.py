@@ -3,7 +3,7 @@
 Every stage finds in the run directory what it did before, so going on with a stopped run is the same code.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,12 +51,12 @@ def begin(
     out: Path | None,
     replace: bool = False,
     command: str = "burnish",
-    like: RunDirectory | None = None,
+    likes: Sequence[RunDirectory] = (),
     until_frozen: bool = False,
 ) -> Iterator[Event]:
     """A new run; its events, as they happen. Everything that can be refused is refused before anything is written.
 
-    `like`: a run that may have asked the untuned model the same things. `until_frozen`: end before held-out items.
+    `likes`: runs that may have asked the untuned model the same things. `until_frozen`: end before held-out items.
     """
     path = out or free_name(Path("runs"), loaded.name)
     check_free(path, replace)
@@ -67,7 +67,7 @@ def begin(
     with run.held():
         run.put(DATA, data_part(prepared))
         run.put(MASK, masks(prepared.tokenized, prepared.encoder))
-        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC), like)
+        session = Session(run, prepared, stop or Stop(), command, datetime.now(UTC), likes)
         yield from _kept(session, _opening(session, notes))
         yield from _kept(session, _stages(session, until_frozen))
 
@@ -78,7 +78,7 @@ def go_on(
     *,
     recipe: Path | None = None,
     command: str = "burnish",
-    like: RunDirectory | None = None,
+    likes: Sequence[RunDirectory] = (),
     until_frozen: bool = False,
     opening: str | None = None,
 ) -> Iterator[Event]:
@@ -91,7 +91,7 @@ def go_on(
         if is_finished(run):
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
         session = _taken_up(run, recipe, stop, command)
-        session.like, session.opening, session.evaluate = like, opening, _opened(run)
+        session.likes, session.opening, session.evaluate = likes, opening, _opened(run)
         yield from _kept(session, _stages(session, until_frozen))
 
 

@@ -41,7 +41,7 @@ class Session:
     stop: Stop
     command: str
     began: datetime
-    like: RunDirectory | None = None  # a run that may have asked the untuned model the same things
+    likes: Sequence[RunDirectory] = ()  # runs that may have asked the untuned model the same things
     opening: str | None = None  # the name of the opening of held-out items, where several runs share one
     evaluate: bool = False  # the held-out items are wanted, though the recipe leaves them closed
     tuned: bool = False  # the model in memory carries the frozen change

@@ -6,7 +6,7 @@ and taken over by the others, which is possible because all encode the same reco
 method with the least room takes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from burnish.methods.peft_format import method_of
 from burnish.pipeline.directory import RECIPE, RunDirectory, check_free, free_name
 from burnish.pipeline.events import Compared, Finished, Note
 from burnish.pipeline.recipe import Loaded, resolved_yaml
-from burnish.pipeline.reuse import like_of
+from burnish.pipeline.reuse import runs_in
 from burnish.pipeline.run import allow_python, begin, go_on, is_finished, is_frozen
 from burnish.pipeline.session import Stop
 from burnish.pipeline.start import prepare, room_of
@@ -131,20 +131,20 @@ def _each(work: _Work) -> Iterator[Event]:
 
 
 def _trained(work: _Work, name: str) -> Iterator[Event]:
-    where, like = work.path / name, _like(work, name)
+    where, likes = work.path / name, _likes(work, name)
     if work.begun(name):
-        yield from go_on(where, work.stop, recipe=work.recipe, command=work.command, like=like, until_frozen=True)
+        yield from go_on(where, work.stop, recipe=work.recipe, command=work.command, likes=likes, until_frozen=True)
     else:
         part, command = work.parts[name], work.command
-        yield from begin(part, work.stop, out=where, replace=True, command=command, like=like, until_frozen=True)
+        yield from begin(part, work.stop, out=where, replace=True, command=command, likes=likes, until_frozen=True)
 
 
 def _measured(work: _Work, name: str) -> Iterator[Event]:
     value = read_json(work.path / SEVERAL)
     opening = str(value.get("opening")) if isinstance(value, dict) else None
-    where, like, command = work.path / name, _like(work, name), work.command
+    where, likes, command = work.path / name, _likes(work, name), work.command
     yield Note(f"{name} on held-out items")
-    for event in go_on(where, work.stop, recipe=work.recipe, command=command, like=like, opening=opening):
+    for event in go_on(where, work.stop, recipe=work.recipe, command=command, likes=likes, opening=opening):
         if isinstance(event, Finished):
             verdict = event.report["verdict"]
             assert isinstance(verdict, dict)
@@ -153,6 +153,5 @@ def _measured(work: _Work, name: str) -> Iterator[Event]:
             yield event
 
 
-def _like(work: _Work, name: str) -> RunDirectory | None:
-    others: Sequence[str] = [other for other in work.parts if other != name and work.begun(other)]
-    return like_of(work.path / others[0]) if others else None
+def _likes(work: _Work, name: str) -> list[RunDirectory]:
+    return runs_in([work.path / other for other in work.parts if other != name])

@@ -55,6 +55,10 @@ class ProofSettings(BaseModel):
     margin: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="The gain not worth training for, in the metric's unit; by default the metric's own."
     )
+    reuse: bool = Field(
+        default=True,
+        description="Whether answers of the untuned model are taken over from a run beside this one that asked alike.",
+    )
     retention: bool = Field(
         default=True,
         description="Whether general questions and requests, asked of base and tuned, tell what the model kept.",

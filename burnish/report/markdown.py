@@ -15,6 +15,7 @@ from burnish.report.numbers import (
     p_value,
     primary,
     recipe_name,
+    reused,
     signed,
     slices,
 )
@@ -174,7 +175,7 @@ def _cost(found: Material) -> Iterator[str]:
     cost = found.report.cost
     total = duration(sum(cost.stage_seconds.values()))
     sizes = f"{memory(cost.peak_memory_bytes)} of memory, {memory(cost.artifact_bytes)} on disk"
-    yield from ["## Cost", "", f"{total}, of it training {duration(cost.train_seconds)}; {sizes}.", ""]
+    yield from ["## Cost", "", f"{total}, of it training {duration(cost.train_seconds)}; {sizes}{reused(cost)}.", ""]
     yield from table(("stage", "time"), [[code(n), duration(s)] for n, s in cost.stage_seconds.items()])
     tokens = cost.prompt_tokens_per_request
     if tokens:

@@ -3,7 +3,7 @@
 import math
 from pathlib import PurePath
 
-from burnish.report.schema import MetricPart, ScoreRow, TaskPart, WeightsPart
+from burnish.report.schema import CostPart, MetricPart, ScoreRow, TaskPart, WeightsPart
 
 
 def is_share(metric: MetricPart) -> bool:
@@ -63,6 +63,12 @@ def signed(value: float | None, share: bool) -> str:
 def moved(weights: WeightsPart) -> str:
     """`moved by 0.86 % of their length`."""
     return f"moved by {100 * weights.relative_change:.2g} % of their length"
+
+
+def reused(cost: CostPart) -> str:
+    """`; answers of base, few_shot_8 taken over from another run`, or nothing."""
+    arms = ", ".join(cost.reused_arms)
+    return f"; answers of {arms} taken over from another run" if arms else ""
 
 
 def p_value(value: float | None) -> str:

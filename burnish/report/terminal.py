@@ -142,7 +142,8 @@ def _cost(report: Report) -> str:
     cost = report.cost
     total, training = duration(sum(cost.stage_seconds.values())), duration(cost.train_seconds)
     sizes = f"{memory(cost.peak_memory_bytes)} of memory, {memory(cost.artifact_bytes)} on disk"
-    return f"cost    {total} (training {training}), {sizes}"
+    others = "; base and prompts taken over" if cost.reused_arms else ""
+    return f"cost    {total} (training {training}{others}), {sizes}"
 
 
 def _typed(text: str, command: str) -> str:

@@ -4,14 +4,14 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from burnish.errors import Interrupted, RecipeError, RunError, TrainingError
 from burnish.pipeline import several
 from burnish.pipeline.recipe import load_recipe
-from burnish.pipeline.reuse import like_of
+from burnish.pipeline.reuse import runs_beside, runs_in
 from burnish.pipeline.run import begin, go_on
 from burnish.pipeline.session import Stop
 from burnish.pipeline.several import begin_several, go_on_several, methods_of
@@ -150,8 +150,8 @@ def test_a_run_that_asks_otherwise_takes_nothing_over(
 ) -> None:
     recipe = world / "other.yaml"
     recipe.write_text(recipe_text("lora").replace("max_steps: 4", f"max_steps: 1, {change}"), encoding="utf-8")
-    loaded, like = load_recipe(recipe), like_of(finished("lora"))
-    events: list[Event] = list(begin(loaded, out=world / "run-other", replace=True, like=like))
+    loaded, likes = load_recipe(recipe), runs_in([finished("lora")])
+    events: list[Event] = list(begin(loaded, out=world / "run-other", replace=True, likes=likes))
     assert not [event for event in events if event.as_json()["event"] == "adopted"]
 
 
@@ -216,3 +216,20 @@ def test_a_method_that_fails_ends_only_itself(world: Path, monkeypatch: pytest.M
 def test_runs_are_named_by_method_and_variant(world: Path) -> None:
     path = recipe_of_all(world, "[lora, {name: lora, variant: dora}, {name: lora, rank: 2}, {name: lora, rank: 4}]")
     assert list(methods_of(load_recipe(path))) == ["lora", "lora-dora", "lora-2", "lora-3"]
+
+
+def test_a_run_beside_it_that_differs_in_its_training_alone_is_asked_for_its_answers(
+    world: Path, finished: Callable[[str], Path]
+) -> None:
+    finished("lora")
+    recipe = world / "slower.yaml"
+    recipe.write_text(recipe_text("lora").replace("0.01", "0.001"), encoding="utf-8")
+    out = world / "run-slower"
+    likes = [run for run in runs_beside(out) if run.path.name == "run-lora"]
+    events = [event.as_json() for event in begin(load_recipe(recipe), out=out, likes=likes)]
+    arms = {str(arm) for e in events if e["event"] == "adopted" for arm in cast(list[str], e["arms"])}
+    assert arms == {row.arm for row in build(out).task.scores} - {"tuned"} | {"base", "few_shot_2", "similar_2"}
+    prompted = {key: value for key, value in answers(out).items() if key[1] != "tuned"}
+    assert prompted == {key: value for key, value in answers(finished("lora")).items() if key[1] != "tuned"}
+    assert "base" in build(out).cost.reused_arms
+    assert "taken over from another run" in (out / "report.md").read_text(encoding="utf-8")

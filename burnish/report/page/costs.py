@@ -13,6 +13,8 @@ def cost(found: Material) -> Html:
     total = sum(part.stage_seconds.values())
     rate = "?" if part.tokens_per_second is None else f"{part.tokens_per_second:,.0f} tokens/s"
     trained = part.trainable_parameters / max(1, part.total_parameters)
+    others = ", ".join(map(arm_name, part.reused_arms))
+    taken_over = [("taken over from another run", others)] if others else []
     shown = facts(
         [
             ("all stages", duration(total)),
@@ -22,6 +24,7 @@ def cost(found: Material) -> Html:
             ("trained parameters", f"{part.trainable_parameters:,} ({trained:.2%})"),
             ("trained tokens", f"{part.trained_tokens:,}"),
             ("speed of training", rate),
+            *taken_over,
         ]
     )
     stages = [
