@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from burnish.errors import BurnishError, RunError
 from burnish.pipeline.directory import DATA, RECIPE, RunDirectory
 from burnish.pipeline.events import Adopted
 from burnish.pipeline.session import Session
@@ -38,12 +39,15 @@ def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Even
 
 
 def _alike(session: Session, other: RunDirectory, part: str) -> bool:
-    first, second = _asked_with(session.run), _asked_with(other)
+    """Whether the other run asked the same; one that cannot be read asked something else."""
     template = session.prepared.encoder.template
-    if first is None or first != second or (template.source if template else None) != _template_of(other):
+    try:
+        if _asked_with(session.run) != _asked_with(other) or _template_of(other) != (template and template.source):
+            return False
+        # general texts are cut to the room that the method leaves
+        return part != RETENTION or session.run.get(DATA)["room"] == other.get(DATA)["room"]
+    except (BurnishError, KeyError, OSError):
         return False
-    # general texts are cut to the room that the method leaves
-    return part != RETENTION or session.run.get(DATA)["room"] == other.get(DATA).get("room")
 
 
 def _template_of(run: RunDirectory) -> str | None:
@@ -52,11 +56,11 @@ def _template_of(run: RunDirectory) -> str | None:
     return path.read_text(encoding="utf-8") if path and path.is_file() else None
 
 
-def _asked_with(run: RunDirectory) -> Mapping[str, Any] | None:
-    """All that an untuned arm's answers depend on."""
+def _asked_with(run: RunDirectory) -> Mapping[str, Any]:
+    """All that an untuned arm's answers depend on, but for the template."""
     started, recipe = run.started(), recipe_of(run).model_dump(mode="json")
     if started is None:
-        return None
+        raise RunError(f"{run.path}: nothing happened in it yet")
     data = run.get(DATA)
     return {
         "started": {key: started[key] for key in SAME},

@@ -41,11 +41,8 @@ def alone(case: Case, given: Sequence[TokenizedExample]) -> tuple[float, torch.T
     return float(total.detach()), gradient_of(total, dict(trainer.optimizer.parameters))
 
 
-@cases()
-@pytest.mark.parametrize("capacity", [512, 100])
-def test_a_beginning_computed_once_gives_the_loss_and_gradient_of_the_documents_alone(
-    case: Case, capacity: int
-) -> None:
+def check(case: Case, capacity: int) -> None:
+    """Loss, gradient and counts of documents that share their beginnings, in rows of so many places."""
     given = alike()
     nats, vector = alone(case, given)
     trainer = case.trainer(capacity=capacity)
@@ -56,6 +53,16 @@ def test_a_beginning_computed_once_gives_the_loss_and_gradient_of_the_documents_
     assert update.tokens == sum(len(document.tokens) for document in given)
     assert update.nats == pytest.approx(nats, rel=1e-5)
     assert distance(gradient(trainer), vector) < 1e-5
+
+
+@cases()
+def test_a_beginning_computed_once_gives_the_loss_and_gradient_of_the_documents_alone(case: Case) -> None:
+    check(case, 512)
+
+
+@cases(["llama", "gemma3", "gpt2"], spare_models=True, options=False)
+def test_so_does_one_that_is_repeated_in_several_rows(case: Case) -> None:
+    check(case, 100)
 
 
 @cases(["mistral", "gemma3", "gpt2"], spare_models=True)
