@@ -1,7 +1,7 @@
 """Answers of the untuned model, taken over from a run that asked the same model the same things.
 
 A prompt arm does not know what is trained beside it, so runs that differ in method or training alone measure it once.
-What must be equal: base, data and their split, task, template, seed, versions, dtype and machine.
+What must be equal: base, data and their split, task and metric, template, seed, versions, dtype and machine.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def _asked_with(run: RunDirectory) -> Mapping[str, Any]:
     return {
         "started": {key: started[key] for key in SAME},
         "recipe": {section: recipe[section] for section in ("model", "data", "task")},
-        "data": {key: data[key] for key in ("ids", "labels", "kind", "max_length")},
+        "data": {key: data[key] for key in ("ids", "labels", "kind", "max_length", "metric_sha256")},
     }
 
 

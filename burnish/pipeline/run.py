@@ -81,16 +81,18 @@ def go_on(
     likes: Sequence[RunDirectory] = (),
     until_frozen: bool = False,
     opening: str | None = None,
+    allowed: Sequence[str] | None = None,
 ) -> Iterator[Event]:
     """Go on with a run that was stopped; raises `RunError` where data, base, versions or machine are not the same.
 
-    `opening`: the name that several runs give to one opening of their held-out items.
+    `opening`: the name that several runs give to one opening of their held-out items. `allowed`: Python files that the
+    user named already.
     """
     run = RunDirectory.open(directory)
     with run.held():
         if is_finished(run):
             raise RunError(f"{directory}: this run is finished; see it with `{command} report {directory}`")
-        session = _taken_up(run, recipe, stop, command)
+        session = _taken_up(run, recipe, stop, command, allowed)
         session.likes, session.opening, session.evaluate = likes, opening, _opened(run)
         yield from _kept(session, _stages(session, until_frozen))
 
@@ -132,9 +134,12 @@ def is_finished(run: RunDirectory) -> bool:
     return bool(ends) and ends[-1] == "finished" and (run.path / "report.json").is_file()
 
 
-def _taken_up(run: RunDirectory, recipe: Path | None, stop: Stop | None, command: str) -> Session:
+def _taken_up(
+    run: RunDirectory, recipe: Path | None, stop: Stop | None, command: str, allowed: Sequence[str] | None = None
+) -> Session:
     kept = recipe_of(run)
-    allow_python(kept, recipe, run.path)
+    if allowed is None or not set(kept.python_files) <= set(allowed):
+        allow_python(kept, recipe, run.path)
     started = run.started()
     if started is None:
         raise RunError(f"{run.path}: the run stopped before anything happened; start it again with --replace")

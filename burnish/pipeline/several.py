@@ -6,7 +6,7 @@ and taken over by the others, which is possible because all encode the same reco
 method with the least room takes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,9 @@ class _Work:
     parts: Mapping[str, Loaded]
     stop: Stop
     command: str
-    recipe: Path | None  # named by the user on resume
+    recipe: Path | None  # that the user named
+    allowed: Sequence[str]  # Python files in it
+    reuse: bool
     metrics: tuple[LoadedMetric, ...]
 
     def begun(self, name: str) -> bool:
@@ -80,7 +82,8 @@ def begin_several(
     opening = f"{datetime.now(UTC).isoformat(timespec='seconds')} {path.name}"
     write_json(path / SEVERAL, {"runs": list(parts), "opening": opening})
     with run.held():
-        yield from _each(_Work(path, parts, stop or Stop(), command, loaded.source, metrics[0]))
+        python, reuse = loaded.recipe.python_files, loaded.recipe.proof.reuse
+        yield from _each(_Work(path, parts, stop or Stop(), command, loaded.source, python, reuse, metrics[0]))
 
 
 def go_on_several(
@@ -91,11 +94,12 @@ def go_on_several(
     kept = recipe_of(run)
     allow_python(kept, recipe, directory)
     parts = methods_of(Loaded(kept, directory.name, recipe))
-    if all(_Work(directory, parts, Stop(), command, recipe, ()).ready(name, is_finished) for name in parts):
+    work = _Work(directory, parts, stop or Stop(), command, recipe, kept.python_files, kept.proof.reuse, ())
+    if all(work.ready(name, is_finished) for name in parts):
         raise RunError(f"{directory}: every method is finished; see them with `{command} report {directory}`")
     with run.held():
         metrics = prepare(next(iter(parts.values()))).task.metrics
-        yield from _each(_Work(directory, parts, stop or Stop(), command, recipe, metrics))
+        yield from _each(replace(work, metrics=metrics))
 
 
 def _same_records(loaded: Loaded) -> Loaded:
@@ -133,7 +137,15 @@ def _each(work: _Work) -> Iterator[Event]:
 def _trained(work: _Work, name: str) -> Iterator[Event]:
     where, likes = work.path / name, _likes(work, name)
     if work.begun(name):
-        yield from go_on(where, work.stop, recipe=work.recipe, command=work.command, likes=likes, until_frozen=True)
+        yield from go_on(
+            where,
+            work.stop,
+            recipe=work.recipe,
+            command=work.command,
+            likes=likes,
+            until_frozen=True,
+            allowed=work.allowed,
+        )
     else:
         part, command = work.parts[name], work.command
         yield from begin(part, work.stop, out=where, replace=True, command=command, likes=likes, until_frozen=True)
@@ -144,7 +156,16 @@ def _measured(work: _Work, name: str) -> Iterator[Event]:
     opening = str(value.get("opening")) if isinstance(value, dict) else None
     where, likes, command = work.path / name, _likes(work, name), work.command
     yield Note(f"{name} on held-out items")
-    for event in go_on(where, work.stop, recipe=work.recipe, command=command, likes=likes, opening=opening):
+    events = go_on(
+        where,
+        work.stop,
+        recipe=work.recipe,
+        command=command,
+        likes=likes,
+        opening=opening,
+        allowed=work.allowed,
+    )
+    for event in events:
         if isinstance(event, Finished):
             verdict = event.report["verdict"]
             assert isinstance(verdict, dict)
@@ -154,4 +175,4 @@ def _measured(work: _Work, name: str) -> Iterator[Event]:
 
 
 def _likes(work: _Work, name: str) -> list[RunDirectory]:
-    return runs_in([work.path / other for other in work.parts if other != name])
+    return [] if not work.reuse else runs_in([work.path / other for other in work.parts if other != name])

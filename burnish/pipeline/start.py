@@ -217,6 +217,7 @@ def data_part(prepared: Prepared) -> dict[str, object]:
         "windows": tokenized.windows,
         "max_length": tokenized.max_length,
         "room": room_of(prepared.base, prepared.method),
+        "metric_sha256": _metric_sha256(prepared.recipe),
         "encoding": asdict(tokenized.encoding),
         "files": [
             {"name": path.name, "sha256": sha256}
@@ -224,6 +225,17 @@ def data_part(prepared: Prepared) -> dict[str, object]:
         ],
         "ids": {part: [e.id for e in getattr(dataset, part)] for part in ("train", "validation", "held_out")},
     }
+
+
+def _metric_sha256(recipe: Recipe) -> str | None:
+    """Hash of a user's metric: the Python files beside it, which it may import, and the files that its options name."""
+    metric = recipe.task.metric
+    if isinstance(metric, str) or metric.path is None:
+        return None
+    folder = Path(metric.path).parent
+    beside = sorted([*folder.glob("*.py"), *folder.glob("[!.]*/*.py")])
+    named = [Path(value) for value in metric.options.values() if isinstance(value, str) and Path(value).is_file()]
+    return _digest([sha256_of(path) for path in (*beside, *named)])
 
 
 def refuse_python_from(recipe: Recipe, path: Path) -> None:

@@ -144,12 +144,22 @@ def _pair(a: str, b: str, first: Sequence[Line], second: Sequence[Line], metric:
     )
 
 
+def _shown(pairs: Sequence[PairRow]) -> list[tuple[str, str]]:
+    """(better, worse) of each pair whose interval leaves zero out."""
+    return [(p.a, p.b) if p.shown == "a" else (p.b, p.a) for p in pairs if p.shown != "none"]
+
+
+def _ahead(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str | None:
+    """The method that is shown to be better than every other one."""
+    shown, names = _shown(pairs), [method.name for method in methods]
+    return next((a for a in names if all((a, b) in shown for b in names if b != a)), None)
+
+
 def _sentence(methods: Sequence[MethodRow], pairs: Sequence[PairRow], report: Report, left_out: Sequence[str]) -> str:
     """Who is shown to be better than whom, and what the intervals do not cover."""
-    shown = [(p.a, p.b) if p.shown == "a" else (p.b, p.a) for p in pairs if p.shown != "none"]
-    ahead = [m.name for m in methods if all((m.name, other.name) in shown for other in methods if other is not m)]
-    if ahead:
-        said = f"{ahead[0]} is better than every other method"
+    shown, ahead = _shown(pairs), _ahead(methods, pairs)
+    if ahead is not None:
+        said = f"{ahead} is better than every other method"
     elif shown:
         said = "; ".join(f"{a} is better than {b}" for a, b in shown)
     else:
@@ -219,12 +229,17 @@ def lines_of(found: Comparison, path: Path, command: str) -> list[str]:
         *_aligned([list(PAIRS), *_pair_cells(found)]),
         "",
         f"report  {path / MARKDOWN}, and report.html in the folder of each method",
-        f"next    {command} chat {path / max(found.methods, key=lambda m: _goodness(m, found)).name}",
+        _next(found, path, command),
     ]
 
 
-def _goodness(row: MethodRow, found: Comparison) -> float:
-    return row.score.value if found.metric.better == "higher" else -row.score.value
+def _next(found: Comparison, path: Path, command: str) -> str:
+    """The method to use: the one shown to be better than every other; else none is named as the best."""
+    best = _ahead(found.methods, found.pairs)
+    if best is not None:
+        return f"next    {command} chat {path / best}"
+    least = min(found.methods, key=lambda method: method.cost.artifact_bytes).name
+    return f"next    {command} chat {path / least}   (none is shown to be best; this one has the smallest file)"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

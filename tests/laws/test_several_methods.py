@@ -219,6 +219,42 @@ def test_runs_are_named_by_method_and_variant(world: Path) -> None:
     assert list(methods_of(load_recipe(path))) == ["lora", "lora-dora", "lora-2", "lora-3"]
 
 
+METRIC = """from burnish.types import ItemScore
+
+class Right:
+    name, unit, better, is_share, margin, reads = "own", "share", "higher", True, 0.05, "answer"
+
+    def score(self, observation, example, options):
+        return ItemScore(float({worth}))
+
+metric = Right()
+"""
+
+
+def test_an_edited_metric_takes_no_old_scores_over(world: Path, tmp_path: Path) -> None:
+    metric, recipe = tmp_path / "metric.py", tmp_path / "own.yaml"
+    text = recipe_text("lora").replace("max_steps: 4", "max_steps: 1").replace("data: {", "data: {")
+    for name in ("model", "train.jsonl", "validation.jsonl", "held_out.jsonl"):
+        text = text.replace(f" {name}", f" {world / name}")
+    recipe.write_text(text + f"task: {{metric: {{path: {metric}}}}}\n", encoding="utf-8")
+    adopted = []
+    for name, worth in (("first", 0), ("second", 0), ("third", 1)):
+        metric.write_text(METRIC.replace("{worth}", str(worth)), encoding="utf-8")
+        out = tmp_path / "runs" / name
+        events = [e.as_json()["event"] for e in begin(load_recipe(recipe), out=out, likes=runs_beside(out))]
+        adopted.append("adopted" in events)
+    assert adopted == [False, True, False]
+
+
+def test_a_comparison_may_be_given_its_metric_on_the_command_line(world: Path, tmp_path: Path) -> None:
+    metric = tmp_path / "metric.py"
+    metric.write_text(METRIC.replace("{worth}", "1"), encoding="utf-8")
+    loaded = load_recipe(recipe_of_all(world, "[lora, ia3]"), [f"task.metric.path={metric}"])
+    for _ in begin_several(loaded, out=tmp_path / "run"):
+        pass
+    assert len(json.loads((tmp_path / "run" / "comparison.json").read_text())["methods"]) == 2
+
+
 def test_a_damaged_run_beside_it_is_passed_over(world: Path, finished: Callable[[str], Path], tmp_path: Path) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(finished("lora"), damaged)
