@@ -25,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(case, Case):
             chief = first.setdefault(item.path, item.originalname)
             spare |= item.originalname != chief or (case.method, case.architecture) != QUICK
+            spare |= bool(case.option or case.dropout)
         if spare:
             item.add_marker(pytest.mark.slow)
 

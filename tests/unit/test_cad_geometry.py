@@ -129,6 +129,7 @@ def references() -> Iterator[tuple[str, dict[str, str]]]:
             yield f"{part}.jsonl:{number}", json.loads(line)
 
 
+@pytest.mark.slow
 def test_every_reference_of_the_data_is_one_valid_solid_with_its_familys_holes() -> None:
     genus = {family.name: family.genus for family in (*generate.FAMILIES, *combinations.FAMILIES)}
     wrong, count = [], 0

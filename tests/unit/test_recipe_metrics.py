@@ -66,6 +66,7 @@ def test_a_reference_without_rows_is_met_by_its_text_alone(sql: LoadedMetric) ->
     assert scored(sql, "SELECT x FROM y", "SELECT z FROM y").value == 0.0
 
 
+@pytest.mark.slow
 def test_an_endless_query_ends(sql: LoadedMetric) -> None:
     began = time.monotonic()
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

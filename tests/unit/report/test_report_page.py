@@ -234,6 +234,7 @@ def test_dropped_records_are_named_with_their_reason(run_directory: Path) -> Non
     assert "opened 2 times on this machine" in text
 
 
+@pytest.mark.slow
 def test_a_large_run_makes_a_bounded_page(run_directory: Path) -> None:
     lines = [json.loads(line) for line in (run_directory / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     held_out = [line for line in lines if line["part"] == "held_out"]
