@@ -18,6 +18,7 @@ from pathlib import Path
 
 from burnish.files import read_json, write_json
 from burnish.methods.method import method_from
+from burnish.report.numbers import primary
 from burnish.report.schema import Report, ScoreRow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,9 +90,7 @@ def report_of(work: Path, cell: Cell) -> Report | None:
 
 def score_of(report: Report) -> ScoreRow:
     """The tuned model's row in the task's own metric."""
-    task = report.task
-    wanted = ("tuned", task.metric.name, "all")
-    return next(row for row in task.scores if (row.arm, row.metric, row.slice) == wanted)
+    return primary(report.task)[-1]
 
 
 def sweep_of(row: Row) -> list[Cell]:

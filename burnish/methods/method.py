@@ -250,6 +250,12 @@ def title(method: Method | MethodConfig) -> str:
     return f"{getattr(method, 'name', type(method).__name__)}{f' ({variant})' if variant else ''}"
 
 
+def short_name(method: Method, between: str = " ") -> str:
+    """The name, and the variant where it says more: `lora`, `lora dora`, `bottleneck pfeiffer`."""
+    variant = getattr(method, "variant", "plain")
+    return method.name if variant == "plain" else f"{method.name}{between}{variant}"
+
+
 def method_names() -> list[str]:
     """Names of the methods that come with burnish."""
     return [name for name in names_in(PACKAGE) if _defines_a_method(_module(name))]

@@ -86,6 +86,7 @@ def measure_held_out(session: Session) -> Iterator[Event]:
         ended: list[Event] = []
         if name != "tuned":
             yield from take_over(session, "held_out", [name])
+        if name == "base":
             yield from take_over(session, PART, [name])
         with _as_needed(session, arm):
             with session.timed(name, ended):

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from burnish.errors import BurnishError
-from burnish.methods.method import Start, method_from, method_names, variants_of
+from burnish.methods.method import Start, method_from, method_names, short_name, variants_of
 from burnish.methods.peft_format import save_adapter
 from burnish.models.load import load_base, resolve
 from burnish.models.parameters import bytes_of, count_parameters
@@ -53,8 +53,7 @@ def choices() -> list[Mapping[str, object]]:
 
 def label(fields: Mapping[str, object]) -> str:
     """A method as a table names it."""
-    variant = fields.get("variant", "plain")
-    return str(fields["name"]) if variant == "plain" else f"{fields['name']} {variant}"
+    return short_name(method_from(fields))
 
 
 def prices(model: str) -> Iterator[Price]:

@@ -14,18 +14,22 @@ from burnish.pipeline.events import Adopted
 from burnish.pipeline.session import Session
 from burnish.pipeline.tuned import recipe_of
 from burnish.proof.retention import PART as RETENTION
-from burnish.proof.summary import latest
+from burnish.proof.summary import KEY, latest
 from burnish.training.events import Event
 
 SAME = ("base_sha256", "data_sha256", "burnish", "torch", "transformers", "seed", "device", "cpu", "threads", "dtype")
-KEY = ("part", "arm", "item", "scoring")
 
 
 def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Event]:
     """Copy these arms' lines of the first run that is alike; they are not measured again then."""
+    if session.alike is None:
+        session.alike = [other for other in session.likes if _alike(session, other)]
+    if not session.alike:
+        return
     held = {tuple(line[key] for key in KEY) for line in session.run.samples()}
-    for other in session.likes:
-        if not _alike(session, other, part):
+    for other in session.alike:
+        # general texts are cut to the room that the method leaves
+        if part == RETENTION and session.run.get(DATA)["room"] != other.get(DATA).get("room"):
             continue
         wanted = [
             line
@@ -38,14 +42,11 @@ def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Even
             return
 
 
-def _alike(session: Session, other: RunDirectory, part: str) -> bool:
+def _alike(session: Session, other: RunDirectory) -> bool:
     """Whether the other run asked the same; one that cannot be read asked something else."""
     template = session.prepared.encoder.template
     try:
-        if _asked_with(session.run) != _asked_with(other) or _template_of(other) != (template and template.source):
-            return False
-        # general texts are cut to the room that the method leaves
-        return part != RETENTION or session.run.get(DATA)["room"] == other.get(DATA)["room"]
+        return _asked_with(session.run) == _asked_with(other) and _template_of(other) == (template and template.source)
     except (BurnishError, KeyError, OSError):
         return False
 

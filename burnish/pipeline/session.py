@@ -42,6 +42,7 @@ class Session:
     command: str
     began: datetime
     likes: Sequence[RunDirectory] = ()  # runs that may have asked the untuned model the same things
+    alike: list[RunDirectory] | None = None  # those of them that did; None: not looked at yet
     opening: str | None = None  # the name of the opening of held-out items, where several runs share one
     evaluate: bool = False  # the held-out items are wanted, though the recipe leaves them closed
     tuned: bool = False  # the model in memory carries the frozen change

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from burnish.errors import Interrupted, RecipeError, RunError, TrainingError
 from burnish.files import read_json, write_json
+from burnish.methods.method import short_name
 from burnish.methods.peft_format import method_of
 from burnish.pipeline.directory import RECIPE, RunDirectory, check_free, free_name
 from burnish.pipeline.events import Compared, Finished, Note
@@ -59,8 +60,7 @@ def methods_of(loaded: Loaded) -> dict[str, Loaded]:
     found: dict[str, Loaded] = {}
     for fields in given:
         method = method_of(fields)
-        variant = getattr(method, "variant", "plain")
-        name = method.name if variant == "plain" else f"{method.name}-{variant}"
+        name = short_name(method, "-")
         while name in found:  # lora, lora-2, lora-3
             stem, _, number = name.rpartition("-")
             name = f"{stem}-{int(number) + 1}" if number.isdigit() else f"{name}-2"
@@ -75,15 +75,14 @@ def begin_several(
     """A new comparison; what can be refused of any method is refused before anything is written."""
     path = out or free_name(Path("runs"), loaded.name)
     check_free(path, replace)
-    loaded = _same_records(loaded)
+    loaded, metrics = _same_records(loaded)
     parts = methods_of(loaded)
-    metrics = [prepare(part).task.metrics for part in parts.values()]
     run = RunDirectory.create(path, resolved_yaml(loaded.recipe, f"burnish {VERSION}: a run for each method."))
     opening = f"{datetime.now(UTC).isoformat(timespec='seconds')} {path.name}"
     write_json(path / SEVERAL, {"runs": list(parts), "opening": opening})
     with run.held():
         python, reuse = loaded.recipe.python_files, loaded.recipe.proof.reuse
-        yield from _each(_Work(path, parts, stop or Stop(), command, loaded.source, python, reuse, metrics[0]))
+        yield from _each(_Work(path, parts, stop or Stop(), command, loaded.source, python, reuse, metrics))
 
 
 def go_on_several(
@@ -102,14 +101,21 @@ def go_on_several(
         yield from _each(replace(work, metrics=metrics))
 
 
-def _same_records(loaded: Loaded) -> Loaded:
-    """The recipe with a `max_length` that every method has room for, so that all train and answer the same records."""
-    parts = methods_of(loaded)
-    base = prepare(next(iter(parts.values()))).base
-    room = min(room_of(base, method_of(part.recipe.one_method)) for part in parts.values())
+def _same_records(loaded: Loaded) -> tuple[Loaded, tuple[LoadedMetric, ...]]:
+    """The recipe with a `max_length` that every method has room for, so that all train and answer the same records.
+
+    Every method is prepared for it, so whatever is wrong with one is told here.
+    """
+    rooms: list[int] = []
+    metrics: tuple[LoadedMetric, ...] = ()
+    for part in methods_of(loaded).values():
+        prepared = prepare(part)
+        rooms.append(room_of(prepared.base, prepared.method))
+        metrics = prepared.task.metrics
     given = loaded.recipe.training.max_length
-    training = loaded.recipe.training.model_copy(update={"max_length": min(room, 4096 if given == "auto" else given)})
-    return replace(loaded, recipe=loaded.recipe.model_copy(update={"training": training}))
+    longest = min(*rooms, 4096 if given == "auto" else given)
+    training = loaded.recipe.training.model_copy(update={"max_length": longest})
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"training": training})), metrics
 
 
 def _each(work: _Work) -> Iterator[Event]:

@@ -25,6 +25,7 @@ from burnish.types import ItemScore, Scoring, TaskKind
 
 Line = dict[str, object]  # of samples.jsonl
 PROMPT_ARMS = ("base", "few_shot", "similar")
+KEY = ("part", "arm", "item", "scoring")  # what tells one line from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def latest(lines: Iterable[Line]) -> list[Line]:
     """One line for each part, arm, item and scoring: the last written, where a resumed run measured a chunk again."""
     kept: dict[tuple[object, ...], Line] = {}
     for line in lines:
-        kept[tuple(line[key] for key in ("part", "arm", "item", "scoring"))] = line
+        kept[tuple(line[key] for key in KEY)] = line
     return list(kept.values())
 
 
@@ -210,6 +211,13 @@ def difference(
     return bootstrap_mean([metric.sign * (x.value - y.value) for x, y in zip(first, second, strict=True)], how)
 
 
+def paired(a: Sequence[Line], b: Sequence[Line], metric: LoadedMetric, *, seed: int = 0) -> dict[str, object]:
+    """a - b as a row of a report: value, ends, McNemar's p where the metric is a share, count."""
+    interval = difference(a, b, metric, seed=seed)
+    p_value = mcnemar(*discordant(_values(a, metric), _values(b, metric))) if metric.is_share else None
+    return _ends(interval) | {"p_value": p_value, "count": interval.count}
+
+
 def _differences(arm: str, tuned: Sequence[Line], other: Sequence[Line], question: Question) -> list[dict[str, object]]:
     """tuned - arm over all items, and by slice."""
     metric = question.metrics[0]
@@ -218,10 +226,7 @@ def _differences(arm: str, tuned: Sequence[Line], other: Sequence[Line], questio
     found: list[dict[str, object]] = []
     for name, places in _slices(tuned).items():
         a, b = [tuned[i] for i in places], [other[i] for i in places]
-        interval = difference(a, b, metric, seed=question.seed)
-        p_value = mcnemar(*discordant(_values(a, metric), _values(b, metric))) if metric.is_share else None
-        ends = _ends(interval) | {"p_value": p_value, "count": interval.count}
-        found.append({"a": "tuned", "b": arm, "slice": name, **ends})
+        found.append({"a": "tuned", "b": arm, "slice": name, **paired(a, b, metric, seed=question.seed)})
     return found
 
 

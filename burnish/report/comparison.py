@@ -4,7 +4,6 @@ Which method is better is said by the paired 95 % interval of each two, and by n
 interval misses its truth more often than one in twenty, and one seed of each was trained: both are said.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -15,8 +14,7 @@ from pydantic import Field
 from burnish.errors import RunError
 from burnish.files import write_json, write_text
 from burnish.proof.metric import LoadedMetric
-from burnish.proof.statistics import discordant, mcnemar
-from burnish.proof.summary import Line, difference, item_scores
+from burnish.proof.summary import Line, paired
 from burnish.report.build import Kept, read, report_of
 from burnish.report.markdown import table
 from burnish.report.measured import task_from_json
@@ -128,20 +126,12 @@ def _tuned(kept: Kept) -> dict[object, Line]:
 
 
 def _pair(a: str, b: str, first: Sequence[Line], second: Sequence[Line], metric: LoadedMetric) -> PairRow:
-    interval = difference(first, second, metric)
-    low, high = (end if math.isfinite(end) else None for end in (interval.low, interval.high))
-    values = [[score.value for score in item_scores(rows, metric)] for rows in (first, second)]
-    better_a, better_b = low is not None and low > 0, high is not None and high < 0
-    return PairRow(
-        a=a,
-        b=b,
-        value=interval.value,
-        low=low,
-        high=high,
-        p_value=mcnemar(*discordant(*values)) if metric.is_share else None,
-        count=interval.count,
-        shown="a" if better_a else "b" if better_b else "none",
-    )
+    row = PairRow.model_validate({"a": a, "b": b, "shown": "none", **paired(first, second, metric)})
+    if row.low is not None and row.low > 0:
+        return row.model_copy(update={"shown": "a"})
+    if row.high is not None and row.high < 0:
+        return row.model_copy(update={"shown": "b"})
+    return row
 
 
 def _shown(pairs: Sequence[PairRow]) -> list[tuple[str, str]]:

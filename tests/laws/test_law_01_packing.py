@@ -4,24 +4,10 @@ import pytest
 import torch
 
 from burnish.data.pack import batch_of
-from burnish.generation.choose import reference_nats
 from burnish.models import attention
-from burnish.models.dropout import training_on
-from burnish.types import TokenizedExample
+from tests.laws.alone import alone, nats_are_each_ones_own
 from tests.laws.cases import Case, cases, distance, documents, gradient
-from tests.laws.oracle import gradient_of, nats_of, targets_in
-
-
-def alone(case: Case, given: list[TokenizedExample]) -> tuple[float, torch.Tensor]:
-    """Nats and gradient of the documents one by one; dropout masks are drawn for a batch of that one document."""
-    trainer = case.trainer()
-    total, vector = 0.0, torch.zeros(())
-    for document in given:
-        with training_on(batch_of([document], round_to=1), trainer.seed, trainer.step):
-            nats = nats_of(trainer.model, document)
-            vector = vector + gradient_of(nats, dict(trainer.optimizer.parameters))
-        total += float(nats.detach())
-    return total, vector
+from tests.laws.oracle import nats_of, targets_in
 
 
 @cases(dropout=True)
@@ -59,13 +45,7 @@ def test_the_plain_path_of_the_trainer_is_the_oracle_too(case: Case) -> None:
 
 @cases(spare_models=True)
 def test_measuring_packed_rows_gives_each_document_its_own_nats(case: Case) -> None:
-    trainer, given = case.trainer(), documents(3)
-    measured = reference_nats(trainer.model, given)
-    for document, (nats, targets) in zip(given, measured, strict=True):
-        with torch.no_grad():
-            expected = float(nats_of(trainer.model, document))
-        assert targets == targets_in([document])
-        assert nats == pytest.approx(expected, rel=1e-5)
+    nats_are_each_ones_own(case, documents(3))
 
 
 @cases(["llama", "gpt2"])

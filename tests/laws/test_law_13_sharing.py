@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from burnish.data.pack import clusters_of, micro_batches, places_of
-from burnish.generation.choose import reference_nats
 from burnish.models import attention
 from burnish.types import TokenizedExample
+from tests.laws.alone import alone, nats_are_each_ones_own
 from tests.laws.cases import Case, cases, distance, gradient
-from tests.laws.oracle import gradient_of, nats_of, targets_in
+from tests.laws.oracle import targets_in
 
 
 def alike(beginnings: Sequence[tuple[int, int]] = ((27, 4), (41, 3)), seed: int = 0) -> list[TokenizedExample]:
@@ -31,14 +31,6 @@ def alike(beginnings: Sequence[tuple[int, int]] = ((27, 4), (41, 3)), seed: int 
             found.append(TokenizedExample(f"{size}/{number}", (*start, *own), tuple(learned)))
     draw.shuffle(found)
     return found
-
-
-def alone(case: Case, given: Sequence[TokenizedExample]) -> tuple[float, torch.Tensor]:
-    """Nats and gradient of the documents one by one."""
-    trainer = case.trainer()
-    nats = [nats_of(trainer.model, document) for document in given]
-    total = torch.stack(nats).sum()
-    return float(total.detach()), gradient_of(total, dict(trainer.optimizer.parameters))
 
 
 def check(case: Case, capacity: int) -> None:
@@ -77,12 +69,7 @@ def test_so_do_long_documents(case: Case, monkeypatch: pytest.MonkeyPatch) -> No
 
 @cases(spare_models=True)
 def test_measuring_gives_each_document_all_of_its_own_nats(case: Case) -> None:
-    trainer, given = case.trainer(), alike()
-    for document, (nats, targets) in zip(given, reference_nats(trainer.model, given), strict=True):
-        with torch.no_grad():
-            expected = float(nats_of(trainer.model, document))
-        assert targets == targets_in([document])
-        assert nats == pytest.approx(expected, rel=1e-5)
+    nats_are_each_ones_own(case, alike())
 
 
 @cases(["llama", "gpt2"])
