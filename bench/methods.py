@@ -2,6 +2,7 @@
 
 Three stages; each cell is one `burnish run` in a process of its own, kept under WORK, so the same command goes on:
 `sweep`  three learning rates a method, judged on trec6's validation items with the held-out items closed, one seed;
+         of rates with equal scores the one with the lower validation loss is taken;
 `trec6`  the chosen rate on 1,000 training questions, base and tuned on the test items and on general questions;
 `cad`    the same on the CAD records, one seed, at the rate chosen on trec6.
 The last thing done is bench/results/tables/methods.json, from whatever cells are finished; docs/methods.md cites it.
@@ -9,12 +10,14 @@ BURNISH_DATA must lead to the public data.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from burnish.files import read_json, write_json
 from burnish.methods.method import method_from
@@ -99,10 +102,25 @@ def sweep_of(row: Row) -> list[Cell]:
 
 
 def chosen_rate(work: Path, row: Row) -> float | None:
-    """The rate with the best validation score, ties to the lower; None before the sweep is finished."""
-    found = [(report_of(work, cell), cell.rate) for cell in sweep_of(row)]
-    scores = [(score_of(report).value, -rate) for report, rate in found if report is not None]
-    return -max(scores)[1] if len(scores) == len(TIMES) else None
+    """The rate with the best validation score, of equal ones the best loss; None before the sweep is finished."""
+    scores = []
+    for cell in sweep_of(row):
+        report = report_of(work, cell)
+        if report is None:
+            return None
+        scores.append((score_of(report).value, -validation_loss(work, cell), -cell.rate))
+    return -max(scores)[2]
+
+
+def events_of(work: Path, cell: Cell, kind: str) -> list[dict[str, Any]]:
+    """What a cell told while it ran, of one kind."""
+    lines = (work / cell.name / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    return [event for line in lines if (event := json.loads(line))["event"] == kind]
+
+
+def validation_loss(work: Path, cell: Cell) -> float:
+    """The lowest validation loss, nats per token: that of the checkpoint that was taken."""
+    return min(float(event["loss"]) for event in events_of(work, cell, "evaluation"))
 
 
 def cells(work: Path, rows: Sequence[Row], stages: Sequence[str]) -> Iterator[Cell]:
@@ -138,23 +156,26 @@ def table(work: Path) -> dict[str, object]:
     """All finished cells in numbers."""
     found = []
     for row in ROWS:
-        rates = [(cell.rate, report_of(work, cell)) for cell in sweep_of(row)]
+        swept = [cell for cell in sweep_of(row) if report_of(work, cell) is not None]
         rate = chosen_rate(work, row)
         entry: dict[str, object] = {
             "method": row.name,
             "recipe": list(row.changes),
-            "sweep": [{"rate": r, **_numbers(report)} for r, report in rates if report is not None],
+            "sweep": [{"rate": cell.rate, **_numbers(work, cell)} for cell in swept],
             "rate": rate,
         }
         for stage in ("trec6", "cad") if rate is not None else ():
             assert rate is not None
-            runs = [(seed, report_of(work, Cell(stage, row, rate, seed))) for seed in row.seeds]
-            entry[stage] = [{"seed": seed, **_numbers(report)} for seed, report in runs if report is not None]
+            runs = [Cell(stage, row, rate, seed) for seed in row.seeds]
+            done = [cell for cell in runs if report_of(work, cell) is not None]
+            entry[stage] = [{"seed": cell.seed, **_numbers(work, cell)} for cell in done]
         found.append(entry)
     return {"schema": 1, "methods": found}
 
 
-def _numbers(report: Report) -> dict[str, object]:
+def _numbers(work: Path, cell: Cell) -> dict[str, object]:
+    report = report_of(work, cell)
+    assert report is not None
     score, cost, made = score_of(report), report.cost, report.provenance
     probes = {} if report.retention is None else {probe.name: probe for probe in report.retention.probes}
     steps = cost.tokens_per_second
@@ -166,7 +187,8 @@ def _numbers(report: Report) -> dict[str, object]:
         "part": report.task.part,
         "trainable_parameters": cost.trainable_parameters,
         "artifact_bytes": cost.artifact_bytes,
-        "peak_memory_bytes": cost.peak_memory_bytes,
+        "training_memory_bytes": events_of(work, cell, "step")[-1]["memory_bytes"],
+        "validation_loss": validation_loss(work, cell),
         "train_seconds": cost.train_seconds,
         "seconds_per_1000_tokens": None if not steps else 1000 / steps,
         "retention": None if report.retention is None else report.retention.kept,

@@ -8,7 +8,7 @@ from typing import Any
 from burnish.files import read_json
 from burnish.proof.statistics import wilson
 from burnish.report.markdown import table
-from burnish.report.numbers import duration, memory
+from burnish.report.numbers import memory
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "bench" / "results" / "tables" / "methods.json"
@@ -28,10 +28,10 @@ def measured_tables() -> str:
     lines += [
         f"Measured on {made['machine']}, torch {made['torch']}, {made['date']}. General text: nats per token of "
         "authored general text, base → tuned, lower is better. Questions and requests: right of 100, passed of 40, "
-        "base → tuned. Memory is the most that the process held over the whole run, measuring included. Several "
+        "base → tuned. Memory is the most that the process held up to the end of training. Several "
         "numbers in a cell are several training seeds; a cell with one is one seed, and seeds differ.",
         "",
-        "Rates, each judged once on trec6's validation items (one seed; \\* taken):",
+        "Rates, each judged once on trec6's validation items, one seed; \\* is taken, of equal scores the lower loss:",
         "",
         *table(("method", "right of the validation items, at three rates"), [_swept(row) for row in rows], left=2),
     ]
@@ -64,7 +64,7 @@ def _row(row: Mapping[str, Any]) -> list[str]:
         _probe(probes, "requests", 40, 0),
         f"{first['trainable_parameters']:,}",
         memory(first["artifact_bytes"]),
-        memory(first["peak_memory_bytes"]),
+        memory(first["training_memory_bytes"]),
         f"{first['seconds_per_1000_tokens']:.1f}" if first["seconds_per_1000_tokens"] else "",
     ]
 
@@ -84,6 +84,6 @@ def _swept(row: Mapping[str, Any]) -> Sequence[str]:
     said = []
     for cell in cells:
         taken = " \\*" if cell["rate"] == row["rate"] else ""
-        seconds = duration(cell["train_seconds"])
-        said.append(f"{cell['rate']:g}: {_right(cell)} of {cell['count']}{taken} in {seconds}")
+        loss = f"{cell['validation_loss']:.3f} nats"
+        said.append(f"{cell['rate']:g}: {_right(cell)} of {cell['count']}, {loss}{taken}")
     return [f"`{row['method']}`", "; ".join(said)]

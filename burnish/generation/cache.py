@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from burnish.data.pack import rows_of
 from burnish.models.adapters import frame_of
-from burnish.models.attention import CacheLayout, forward_cached, prefixes
+from burnish.models.attention import CacheLayout, States, forward_cached, forward_kept, packed_layout, prefixes
 from burnish.models.seams import layers_of
 
-TOKENS_AT_ONCE = 8192  # of prompts
+ROW = 2048  # tokens of prompts at a time, whole prompts without padding between them
+ROUND = 128  # a row's length is rounded up to this: matrix products meet few shapes
 STEP = 64  # the keys that attention is given grow in steps: a product of a new shape costs time and memory of its own
 
 
@@ -26,7 +29,7 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         super().__init__()
         self.room, self.length = -(-room // STEP) * STEP, 0
         self.rows = rows  # in use
-        self.part: slice | None = None  # the rows that the next update is about; None: all in use
+        self.places: tuple[Tensor, Tensor] | None = None  # row and column of each token, while a packed row is read
         self.keys: list[Tensor | None] = [None] * layers
         self.values: list[Tensor | None] = [None] * layers
 
@@ -38,20 +41,38 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         *_: object,
         **__: object,
     ) -> tuple[Tensor, Tensor]:
-        """Append to `part` of a layer's rows; returns views of everything it holds of them, and of the zeros behind."""
+        """Append to a layer's rows; returns views of everything it holds of them, and of the zeros behind.
+
+        Of a packed row each token goes to its own place, and what is returned is the row as it came.
+        """
         kv_heads, time = key_states.shape[1:3]
-        part = slice(0, self.rows) if self.part is None else self.part
         end = self.length + time
-        assert end <= self.room, "a cache was asked for more room than was planned"
+        assert self.places is not None or end <= self.room, "a cache was asked for more room than was planned"
         views = []
         for store, new in ((self.keys, key_states), (self.values, value_states)):
             held = store[layer_idx]
             if held is None:
                 held = new.new_zeros(self.rows, kv_heads, self.room, new.shape[-1])
                 store[layer_idx] = held
-            held[part, :, self.length : end] = new
-            views.append(held[part, :, : self.width(time)])
+            if self.places is None:
+                held[: self.rows, :, self.length : end] = new
+                views.append(held[: self.rows, :, : self.width(time)])
+            else:
+                rows, columns = self.places
+                held[rows, :, columns] = new[0, :, : len(rows)].transpose(0, 1)
+                views.append(new)
         return views[0], views[1]
+
+    def front(self) -> tuple[States, ...]:
+        """What the first row holds, by layer; () where it holds nothing."""
+        if not self.length:
+            return ()
+        return tuple((k[0, :, : self.length], v[0, :, : self.length]) for k, v in zip(*self._whole(), strict=True))
+
+    def _whole(self) -> tuple[list[Tensor], list[Tensor]]:
+        keys, values = [k for k in self.keys if k is not None], [v for v in self.values if v is not None]
+        assert len(keys) == len(values) == len(self.keys), "a layer holds nothing"
+        return keys, values
 
     def width(self, time: int) -> int:
         """How many keys attention is given once `time` more tokens are held."""
@@ -103,39 +124,45 @@ def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
     return size
 
 
-def _extend(
-    model: PreTrainedModel, tokens: Tensor, positions: Tensor, cache: RoomyCache, keys: Tensor
-) -> tuple[Float[Tensor, "rows time hidden"], Int[Tensor, "rows keys"]]:
-    """Append tokens to the cache, some rows at a time: the memory for the others' activations is never needed."""
-    keys = torch.cat([keys, positions], 1)
-    rows, time = tokens.shape
-    at_once, hidden = max(1, TOKENS_AT_ONCE // time), []
-    for start in range(0, rows, at_once):
-        part = cache.part = slice(start, start + at_once)
-        hidden.append(forward_cached(model, tokens[part], CacheLayout(positions[part], keys[part]), cache))
-    cache.part = None
-    cache.length += time
-    return torch.cat(hidden), keys
+def _read_row(
+    model: PreTrainedModel, rest: Sequence[Sequence[int]], members: Sequence[int], cache: RoomyCache, first: int
+) -> Float[Tensor, "members hidden"]:
+    """Put what is left of some prompts into the cache, in one row without padding; the last hidden state of each.
+
+    What the cache held before, `first` places, is the same in all its rows and stands before each of them.
+    """
+    device = model.get_input_embeddings().weight.device
+    lengths = [len(rest[i]) for i in members]
+    spare = -sum(lengths) % ROUND
+    tokens = torch.tensor([token for i in members for token in rest[i]] + [0] * spare, device=device)[None]
+    documents = torch.tensor([n for n, i in enumerate(lengths) for _ in range(i)] + [-1] * spare)[None]
+    columns = torch.tensor([at for length in lengths for at in range(length)], device=device) + first
+    rows = torch.tensor([i for i in members for _ in rest[i]], device=device)
+    positions = F.pad(columns, (0, spare))[None]
+    cache.places = rows, columns
+    hidden = forward_kept(model, tokens, positions, packed_layout(documents.to(device), front=cache.front()), cache)
+    cache.places = None
+    return hidden[0, torch.tensor(lengths, device=device).cumsum(0) - 1]
 
 
-def _with_prefix(model: PreTrainedModel, cache: RoomyCache, size: int) -> tuple[RoomyCache, Int[Tensor, "1 keys"]]:
-    """The trained keys and values of a prefix as the beginning of an empty cache of one row, and their positions."""
+def _with_prefix(model: PreTrainedModel, cache: RoomyCache, size: int) -> RoomyCache:
+    """The trained keys and values of a prefix as the beginning of an empty cache of one row."""
     for layer, module in prefixes(model).items():
         states = module.states(model.dtype)
         if states is not None:
             cache.update(states[0][None], states[1][None], layer)
     cache.length = size
-    return cache, torch.arange(size, device=model.get_input_embeddings().weight.device)[None]
+    return cache
 
 
 @torch.no_grad()
 def read_prompts(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], spare: int, *, share: bool = True
 ) -> Prompts:
-    """Run prompts through the model side by side, their common beginning once; `spare` is the room left after them.
+    """Run prompts through the model, their common beginning once; `spare` is the room left after them.
 
-    Prompts are padded on the right; padding has position -1 and is never seen. A prefix of the model's stands in the
-    cache before them, reserved slots are their first tokens.
+    In the cache they stand side by side, each row with nothing behind its end: position -1, never seen. A prefix of the
+    model's stands before them, reserved slots are their first tokens.
     """
     device = model.get_input_embeddings().weight.device
     frame = frame_of(model)
@@ -143,18 +170,22 @@ def read_prompts(
     prompts = [slots + tuple(prompt) for prompt in prompts]
     layers = len(layers_of(model))
     size = common_beginning(prompts) if share and len(prompts) > 1 else 0
-    rows, room = len(prompts), frame.first + max(len(prompt) for prompt in prompts) + spare
-    cache, keys = _with_prefix(model, RoomyCache(layers, 1, frame.first + size), frame.first)
+    first, rows = frame.first + size, len(prompts)
+    lengths = [len(prompt) - size for prompt in prompts]
+    cache = _with_prefix(model, RoomyCache(layers, 1, first), frame.first)
     if size:
         tokens = torch.tensor([list(prompts[0][:size])], device=device)
-        _, keys = _extend(model, tokens, torch.arange(size, device=device)[None] + frame.first, cache, keys)
+        keys = torch.arange(first, device=device)[None]
+        forward_cached(model, tokens, CacheLayout(keys[:, frame.first :], keys), cache)
+        cache.length += size
+    room = first + max(lengths) + spare
     cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, rows, room)
-    rest = [list(prompt[size:]) for prompt in prompts]
-    width = max(len(r) for r in rest)
-    tokens = torch.tensor([r + [0] * (width - len(r)) for r in rest], device=device)
-    lengths = torch.tensor([len(r) for r in rest], device=device)
-    places = torch.arange(width, device=device)[None]
-    positions = torch.where(places < lengths[:, None], places + frame.first + size, -1)
-    hidden, keys = _extend(model, tokens, positions, cache, keys.expand(rows, -1))
-    last = hidden[torch.arange(rows, device=device), lengths - 1]
-    return Prompts(cache, keys, last, lengths + frame.first + size)
+    rest = [prompt[size:] for prompt in prompts]
+    last: dict[int, Tensor] = {}
+    for members in rows_of(lengths, ROW):
+        last.update(zip(members, _read_row(model, rest, members, cache, first), strict=True))
+    cache.length += max(lengths)
+    following = torch.tensor(lengths, device=device) + first
+    places = torch.arange(cache.length, device=device)[None]
+    keys = torch.where(places < following[:, None], places, -1)
+    return Prompts(cache, keys, torch.stack([last[row] for row in range(rows)]), following)

@@ -25,19 +25,21 @@ def continuation_scores(
     continuations: Sequence[Sequence[Sequence[int]]],
     *,
     share: bool = True,
+    read: Prompts | None = None,
 ) -> list[list[float]]:
     """Summed log-probability (nats) of each prompt's continuations; a continuation has at least one token.
 
     A prompt is forwarded once, the prompts' common beginning once for all; a prompt's continuations stand side by side
-    in one row, each seeing the prompt and itself.
+    in one row, each seeing the prompt and itself. `read`: the prompts as they went through the model before, with room
+    for `width_of` more tokens; they can be continued again afterwards.
     """
     if not prompts:
         return []
     if not is_packed(model):
         return [_one_by_one(model, p, c) for p, c in zip(prompts, continuations, strict=True)]
     inputs = [[token for c in row for token in c[:-1]] for row in continuations]  # the last token is only predicted
-    width = max(len(row) for row in inputs)
-    state = read_prompts(model, prompts, width, share=share)
+    width = width_of(continuations)
+    state = read_prompts(model, prompts, width, share=share) if read is None else read
     hidden = _continued(model, state, inputs, continuations, width) if width else None
     scores = []
     for row, given in enumerate(continuations):
@@ -53,6 +55,11 @@ def continuation_scores(
         parts = torch.split(nats.double(), [len(tokens) for tokens in given])
         scores.append([-float(part.sum()) for part in parts])
     return scores
+
+
+def width_of(continuations: Sequence[Sequence[Sequence[int]]]) -> int:
+    """The room that continuations take behind their prompts."""
+    return max(sum(len(tokens) - 1 for tokens in given) for given in continuations)
 
 
 def _continued(

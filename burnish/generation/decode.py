@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedModel
 
-from burnish.generation.cache import read_prompts
+from burnish.generation.cache import Prompts, read_prompts
 from burnish.models.attention import CacheLayout, forward_cached, is_packed
 from burnish.models.head import head_of
 
@@ -28,14 +28,18 @@ def generate(
     stop_ids: Set[int],
     max_new_tokens: int,
     share: bool = True,
+    read: Prompts | None = None,
 ) -> list[Generated]:
-    """The most likely next token, again and again, until a stop token or `max_new_tokens`; one result a prompt."""
+    """The most likely next token, again and again, until a stop token or `max_new_tokens`; one result a prompt.
+
+    `read`: the prompts as they went through the model before, with room for the answers; it is used up.
+    """
     if not prompts:
         return []
     if not is_packed(model):
         return [_by_the_model(model, prompt, stop_ids, max_new_tokens) for prompt in prompts]
     head = head_of(model)
-    state = read_prompts(model, prompts, max_new_tokens, share=share)
+    state = read_prompts(model, prompts, max_new_tokens, share=share) if read is None else read
     stops = torch.tensor(sorted(stop_ids), device=state.last.device)
     rows = torch.arange(len(prompts), device=state.last.device)  # which prompt each row of the cache belongs to
     tokens: list[list[int]] = [[] for _ in prompts]

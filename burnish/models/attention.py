@@ -46,6 +46,7 @@ class Layout:
 
     groups: tuple[Group, ...]
     scatter: Int[Tensor, "places"]  # for each place of the flattened rows, its place in the concatenated groups
+    front: tuple[States, ...] = ()  # by layer: keys and values that a cache holds, which stand before every document
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,9 @@ def bucket(length: int) -> int:
     return -(-length // step) * step
 
 
-def packed_layout(documents: Int[Tensor, "rows time"], continues: Sequence[int] = ()) -> Layout:
+def packed_layout(
+    documents: Int[Tensor, "rows time"], continues: Sequence[int] = (), front: tuple[States, ...] = ()
+) -> Layout:
     """The layout of a batch's rows from the document index of every place (-1 for padding) and what each continues."""
     flat = documents.reshape(-1).cpu()
     starts = torch.nonzero(torch.diff(flat, prepend=torch.tensor([-2])) != 0)[:, 0].tolist()
@@ -123,7 +126,7 @@ def packed_layout(documents: Int[Tensor, "rows time"], continues: Sequence[int] 
         shared = None if beginning < 0 else stands[beginning]
         groups.append(Group(len(spans), length, places.reshape(-1).to(documents.device), shared))
         done += len(spans) * length
-    return Layout(tuple(groups), scatter.to(documents.device))
+    return Layout(tuple(groups), scatter.to(documents.device), front)
 
 
 class PrefixStates(Switched):
@@ -330,8 +333,9 @@ def attention(
     if isinstance(layout, Layout):
         prefix = getattr(module, "prefix", None)
         before = prefix.states(query.dtype) if isinstance(prefix, PrefixStates) else None
+        if layout.front:  # a prefix stands in the cache already
+            before = layout.front[int(module.layer_idx)]  # type: ignore[arg-type]
         return _attend_packed(query, key, value, layout, scaling, sliding_window, before), None
-    # with a cache, a prefix stands in the cache already
     return _attend_cached(query, key, value, layout, scaling, sliding_window), None
 
 
@@ -374,10 +378,20 @@ def forward_cached(
     cache: Cache | DynamicCache,
 ) -> Float[Tensor, "rows time hidden"]:
     """Hidden states of tokens that continue what `cache` holds: one of ours, or a plain one that is never cropped."""
+    wide = layout.widened(cache.width(tokens.shape[1])) if isinstance(cache, Cache) else layout
+    return forward_kept(model, tokens, layout.queries.clamp_min(0), wide, cache)
+
+
+def forward_kept(
+    model: PreTrainedModel,
+    tokens: Int[Tensor, "rows time"],
+    positions: Int[Tensor, "rows time"],
+    layout: Layout | CacheLayout,
+    cache: Cache | DynamicCache,
+) -> Float[Tensor, "rows time hidden"]:
+    """The same for packed documents, whose keys and values the cache keeps for what will continue them."""
     base = model.base_model
     keyword = _cache_keyword(type(base).forward)
-    positions = layout.queries.clamp_min(0)
-    wide = layout.widened(cache.width(tokens.shape[1])) if isinstance(cache, Cache) else layout
-    result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=wide, **{keyword: cache})
+    result = base(input_ids=tokens, position_ids=positions, use_cache=True, layout=layout, **{keyword: cache})
     hidden: Tensor = result.last_hidden_state
     return hidden

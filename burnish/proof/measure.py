@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from burnish.generation.decode import Generated
 from burnish.proof.answers import unfenced
 from burnish.proof.arm import Arm, Rival, asked
 from burnish.proof.engine import Engine
@@ -43,7 +44,8 @@ class Setup:
     """What is the same for every arm of a run.
 
     `metrics`: the first decides, the others are shown. `calibration`: training inputs (`calibration_inputs`).
-    `length`: tokens of a window of raw text. `seed` is written into every line.
+    `length`: tokens of a window of raw text. `seed` is written into every line. `averages` are kept from the
+    validation items to the held-out ones: between the two no arm's model changes.
     """
 
     renderer: Renderer
@@ -56,6 +58,9 @@ class Setup:
     seed: int = 0
     chunk_items: int = 32
     chunk_tokens: int = 8192
+    averages: dict[str, dict[str, float]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # by arm: `calibrate`
     label_tokens: dict[tuple[tuple[int, ...], tuple[str, ...]], list[tuple[int, ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -101,7 +106,9 @@ def measure(
     averages: Mapping[str, float] = {}
     if "calibrated" in scorings and not isinstance(arm, Rival) and setup.kind == "classify":
         assert engine is not None
-        averages = calibrate(arm, engine, setup)
+        if arm.name not in setup.averages:
+            setup.averages[arm.name] = calibrate(arm, engine, setup)
+        averages = setup.averages[arm.name]
     for chunk in chunks(items, setup):
         if not all(item.id in done for item in chunk):
             yield _measure_chunk(arm, chunk, part, engine, setup, scorings, averages)
@@ -129,14 +136,18 @@ def _measure_chunk(
     ]
     if setup.kind != "classify":
         return _generated(arm, asks, part, engine, setup)
+    if set(scorings) == {"generation"}:
+        return _generated(arm, asks, part, engine, setup)
     lines: list[Line] = []
     if "generation" in scorings:
-        lines += _generated(arm, asks, part, engine, setup)
-    if set(scorings) - {"generation"}:
+        answered, sums = engine.both([ask.tokens for ask in asks], [_label_tokens(ask, setup) for ask in asks])
+        lines += _generated(arm, asks, part, engine, setup, answered)
+        plain = _means(asks, sums, setup)
+    else:
         plain = _label_means(asks, engine, setup)
-        for scoring in scorings:
-            if scoring != "generation":
-                lines += _chosen(arm, asks, plain, averages if scoring == "calibrated" else {}, scoring, part, setup)
+    for scoring in scorings:
+        if scoring != "generation":
+            lines += _chosen(arm, asks, plain, averages if scoring == "calibrated" else {}, scoring, part, setup)
     return lines
 
 
@@ -170,11 +181,17 @@ def calibrate(arm: Arm, engine: Engine, setup: Setup) -> dict[str, float]:
 
 def _label_means(asks: Sequence[_Ask], engine: Engine, setup: Setup) -> list[dict[str, float]]:
     """Mean log-probability per token of each label after each prompt; the end of turn is not counted."""
-    given = [_label_tokens(ask, setup) for ask in asks]
-    sums = engine.continuations([ask.tokens for ask in asks], given)
+    sums = engine.continuations([ask.tokens for ask in asks], [_label_tokens(ask, setup) for ask in asks])
+    return _means(asks, sums, setup)
+
+
+def _means(asks: Sequence[_Ask], sums: Sequence[Sequence[float]], setup: Setup) -> list[dict[str, float]]:
     return [
-        {label: total / len(tokens) for label, total, tokens in zip(setup.labels, row, labels, strict=True)}
-        for row, labels in zip(sums, given, strict=True)
+        {
+            label: total / len(tokens)
+            for label, total, tokens in zip(setup.labels, row, _label_tokens(ask, setup), strict=True)
+        }
+        for ask, row in zip(asks, sums, strict=True)
     ]
 
 
@@ -206,11 +223,19 @@ def _chosen(
     return lines
 
 
-def _generated(arm: Arm, asks: Sequence[_Ask], part: str, engine: Engine, setup: Setup) -> list[Line]:
+def _generated(
+    arm: Arm,
+    asks: Sequence[_Ask],
+    part: str,
+    engine: Engine,
+    setup: Setup,
+    answered: Sequence[Generated | None] | None = None,
+) -> list[Line]:
     """Generated answers, where a metric reads them, and the nats of the expected ones, where a metric reads those."""
     count = len(asks)
     reads = {metric.reads for metric in setup.metrics}
-    answered = engine.generate([ask.tokens for ask in asks]) if "answer" in reads else [None] * count
+    if answered is None:
+        answered = engine.generate([ask.tokens for ask in asks]) if "answer" in reads else [None] * count
     nats: Sequence[tuple[float, int] | None] = [None] * count
     if "reference" in reads:
         nats = engine.reference([_reference(ask, setup) for ask in asks])

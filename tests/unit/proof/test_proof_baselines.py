@@ -40,6 +40,11 @@ class Listening:
     ) -> list[list[float]]:
         raise AssertionError
 
+    def both(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+    ) -> tuple[list[Generated], list[list[float]]]:
+        raise AssertionError
+
     def reference(self, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
         raise AssertionError
 

@@ -63,6 +63,11 @@ class Fake:
             found.append([len(w) * ((self.bias if w == "red" else 0.0) - (0.0 if w == last else 1.0)) for w in words])
         return found
 
+    def both(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+    ) -> tuple[list[Generated], list[list[float]]]:
+        return self.generate(prompts), self.continuations(prompts, continuations)
+
     def reference(self, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
         return [(0.5 * document.targets, document.targets) for document in documents]
 

@@ -1,0 +1,213 @@
+"""burnish beside TRL with PEFT, on the same work, in one run: python -m bench.peers [WORK] [--cases a b c d].
+
+Builds an environment from bench/peers.txt (the torch that burnish has) under WORK, writes the cases (bench/cases.py),
+and runs each program in a process of its own, nothing beside it, burnish and TRL's best in alternation. TRL appears
+with its defaults and in the best of several configurations, found by short tries; ratios are against the best. Both
+sides get the same start of LoRA, the same records in the same updates and the same constant rate, so losses are
+compared update by update with TRL in fp32. The last line on standard output is JSON; it also stands in
+bench/results/tables/peers.json.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from bench.cases import Case, cases
+from burnish.files import write_json
+from burnish.methods.method import Start, method_from
+from burnish.methods.peft_format import save_adapter
+from burnish.models.device import bf16_is_faster
+from burnish.models.load import load_base
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "bench" / "results" / "tables" / "peers.json"
+TRIED = 3  # updates of a try; the first, which compiles, is not timed
+TURNS = 2  # times that burnish and TRL's best alternate
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """How TRL is run."""
+
+    weights: str
+    compute: str
+    checkpointing: bool
+    batch: int
+
+    def __str__(self) -> str:
+        how = "weights bf16" if self.weights == "bf16" else "bf16 autocast" if self.compute == "bf16" else "fp32"
+        return f"{how}, checkpointing {'on' if self.checkpointing else 'off'}, batch {self.batch}"
+
+
+DEFAULT = Configuration("fp32", "fp32", True, 8)
+REFERENCE = Configuration("fp32", "fp32", False, 4)
+
+
+def tries(full: bool) -> list[Configuration]:
+    """Among which TRL's best is looked for; trained weights in bf16 would lose the updates, so full has none."""
+    weights = ("fp32",) if full else ("fp32", "bf16")
+    compute = "bf16" if bf16_is_faster() else "fp32"
+    held = [w for w in weights if compute == "bf16" or w == "fp32"]
+    return [Configuration(w, compute, False, batch) for w in held for batch in (1, 4, 8)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things are."""
+
+    work: Path
+    python: Path
+    model: Path
+
+    def trl(self, case: Case, how: Configuration, updates: int = 10**6) -> dict[str, object]:
+        """One run of TRL."""
+        adapter = "-" if case.full else str(self.work / "adapter")
+        given = [how.weights, how.compute, "yes" if how.checkpointing else "no", str(how.batch), str(updates)]
+        return self._run([str(self.python), str(ROOT / "bench" / "peer_trl.py")], case, [adapter, *given])
+
+    def burnish(self, case: Case, dtype: str, updates: int = 10**6) -> dict[str, object]:
+        """One run of burnish."""
+        return self._run([sys.executable, "-m", "bench.peer_burnish"], case, [dtype, str(updates)])
+
+    def bound(self, case: Case, dtype: str) -> float:
+        """Seconds of the unavoidable products."""
+        command = [sys.executable, "-m", "bench.bound", str(self.case(case)), str(self.model), dtype]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+
+    def case(self, case: Case) -> Path:
+        """The file of a case."""
+        return self.work / f"case-{case.name}.json"
+
+    def _run(self, program: Sequence[str], case: Case, more: Sequence[str]) -> dict[str, object]:
+        result = self.work / "result.json"
+        result.unlink(missing_ok=True)
+        command = [*program, str(self.case(case)), str(self.model), str(result), *more]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode or not result.is_file():
+            sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+        found: dict[str, object] = json.loads(result.read_text(encoding="utf-8"))
+        return found
+
+
+def rate_of(result: dict[str, object], skip: int = 0) -> float:
+    """Tokens of records a second, over all updates, or all but the first `skip` of them."""
+    seconds = result["seconds"]
+    assert isinstance(seconds, list)
+    share = (len(seconds) - skip) / len(seconds)
+    return float(str(result["tokens"])) * share / sum(seconds[skip:])
+
+
+def build(work: Path) -> Path:
+    """The peers' environment; returns its Python."""
+    python = work / "env" / "bin" / "python"
+    if not (work / "env" / "ready").is_file():
+        print("building the peers' environment", flush=True)
+        venv.create(work / "env", with_pip=True, clear=True)
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, f"torch=={torch.__version__.partition('+')[0]}"], check=True)
+        subprocess.run([*install, "-r", str(ROOT / "bench" / "peers.txt")], check=True)
+        (work / "env" / "ready").touch()
+    return python
+
+
+def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
+    """All numbers of one case."""
+    print(f"case {case.name}: {len(case.documents)} records, {case.tokens:,} tokens, {case.source}", flush=True)
+    tried = {how: rate_of(bench.trl(case, how, TRIED), skip=1) for how in tries(case.full)}
+    for how, rate in tried.items():
+        print(f"  tried TRL, {how}: {rate:.0f} tokens/s", flush=True)
+    best = max(tried, key=lambda how: tried[how])
+    default, reference = bench.trl(case, DEFAULT), bench.trl(case, REFERENCE)
+    ours, theirs = [], []
+    for _ in range(TURNS):
+        ours.append(bench.burnish(case, dtype))
+        theirs.append(bench.trl(case, best))
+    bound = bench.bound(case, dtype)
+    rates = {"burnish": max(map(rate_of, ours)), "trl": max(map(rate_of, theirs)), "trl_default": rate_of(default)}
+    peaks = {
+        "burnish": max(int(str(r["peak_bytes"])) for r in ours),
+        "trl": max(int(str(r["peak_bytes"])) for r in theirs),
+        "trl_default": int(str(default["peak_bytes"])),
+    }
+    wanted, found = reference["losses"], ours[-1]["losses"]
+    assert isinstance(wanted, list)
+    assert isinstance(found, list)
+    differences = [abs(a - b) / wanted[0] for a, b in zip(wanted, found, strict=True)]
+    result = {
+        "tokens_per_second_ratio": rates["burnish"] / rates["trl"],
+        "memory_ratio": peaks["burnish"] / peaks["trl"],
+        "bound_share": bound * rates["burnish"] / case.tokens,
+        "loss_max_relative_difference": max(differences),
+        "records": len(case.documents),
+        "tokens": case.tokens,
+        "source": case.source,
+        "tokens_per_second": rates,
+        "peak_bytes": peaks,
+        "trl_best": str(best),
+        "trl_default": str(DEFAULT),
+        "trl_tried": {str(how): rate for how, rate in tried.items()},
+        "losses": {"burnish": found, "trl_fp32": wanted, "trl": theirs[-1]["losses"]},
+    }
+    print(
+        f"  burnish {rates['burnish']:.0f} tokens/s, TRL at its best ({best}) {rates['trl']:.0f}, by default "
+        f"{rates['trl_default']:.0f}; memory {peaks['burnish'] / 1e9:.1f}, {peaks['trl'] / 1e9:.1f} and "
+        f"{peaks['trl_default'] / 1e9:.1f} GB; {100 * bound * rates['burnish'] / case.tokens:.0f} % of the time is "
+        f"products that cannot be avoided; losses differ by at most {100 * max(differences):.2f} % of the first",
+        flush=True,
+    )
+    return result
+
+
+def main() -> None:
+    """Build, write the cases, compare, tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, nargs="?", default=Path(tempfile.gettempdir()) / "burnish-peers")
+    parser.add_argument("--cases", nargs="+", default=["a", "b", "c", "d"], choices=["a", "b", "c", "d"])
+    given = parser.parse_args()
+    work = given.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    python = build(work)
+    base = load_base("smollm2-135m-instruct", dtype="fp32")
+    made = cases(base, given.cases)
+    lora = method_from("lora")
+    lora.attach(base.model, Start(torch.Generator().manual_seed(0)))
+    save_adapter(base.model, lora, work / "adapter", base=str(base.path), base_sha256=base.sha256)
+    bench = Bench(work, python, base.path)
+    del base
+    dtype = "bf16" if bf16_is_faster() else "fp32"
+    found = {}
+    for case in made:
+        case.write(bench.case(case))
+        found[case.name] = compare(bench, case, dtype)
+    first = found[made[0].name]
+    keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
+    result = {
+        **{key: first[key] for key in keys},
+        "cases": found,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}",
+        "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    write_json(RESULT, result)
+    print(json.dumps(result))
+
+
+def _version(python: Path, package: str) -> str:
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
