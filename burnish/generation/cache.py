@@ -16,13 +16,14 @@ from burnish.models.seams import layers_of
 
 ROW = 2048  # tokens of prompts at a time, whole prompts without padding between them
 ROUND = 128  # a row's length is rounded up to this: matrix products meet few shapes
-STEP = 64  # the keys that attention is given grow in steps: a product of a new shape costs time and memory of its own
+STEP = 64  # room grows in steps: a product of a new shape costs time and memory of its own
 
 
 class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes without types
-    """Never cropped, whatever the model's windows (positions decide what is seen), and never copied to grow.
+    """Never cropped, whatever the model's windows (positions decide what is seen); it grows by whole steps of room.
 
-    What it gives to a layer is longer than what it holds, by zeros up to the next `STEP`; nothing sees them.
+    A layer is given all of its room: what it holds and zeros behind, which nothing sees. oneDNN would copy a part of it
+    for every product.
     """
 
     def __init__(self, layers: int, rows: int, room: int) -> None:
@@ -46,17 +47,18 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         Of a packed row each token goes to its own place, and what is returned is the row as it came.
         """
         kv_heads, time = key_states.shape[1:3]
-        end = self.length + time
-        assert self.places is not None or end <= self.room, "a cache was asked for more room than was planned"
+        room = self.room if self.places is not None else self.width(time)
         views = []
         for store, new in ((self.keys, key_states), (self.values, value_states)):
             held = store[layer_idx]
-            if held is None:
-                held = new.new_zeros(self.rows, kv_heads, self.room, new.shape[-1])
-                store[layer_idx] = held
+            if held is None or held.shape[2] < room:
+                wider = new.new_zeros(self.rows, kv_heads, room, new.shape[-1])
+                if held is not None:
+                    wider[:, :, : self.length] = held[: self.rows, :, : self.length]
+                store[layer_idx] = held = wider
             if self.places is None:
-                held[: self.rows, :, self.length : end] = new
-                views.append(held[: self.rows, :, : self.width(time)])
+                held[: self.rows, :, self.length : self.length + time] = new
+                views.append(held[: self.rows, :, :room])
             else:
                 rows, columns = self.places
                 held[rows, :, columns] = new[0, :, : len(rows)].transpose(0, 1)
@@ -76,7 +78,7 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
 
     def width(self, time: int) -> int:
         """How many keys attention is given once `time` more tokens are held."""
-        return min(self.room, -(-(self.length + time) // STEP) * STEP)
+        return max(self.room, -(-(self.length + time) // STEP) * STEP)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
         """Tokens held."""
@@ -159,7 +161,7 @@ def _with_prefix(model: PreTrainedModel, cache: RoomyCache, size: int) -> RoomyC
 def read_prompts(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], spare: int, *, share: bool = True
 ) -> Prompts:
-    """Run prompts through the model, their common beginning once; `spare` is the room left after them.
+    """Run prompts through the model, their common beginning once; `spare`: what may follow them, in tokens.
 
     In the cache they stand side by side, each row with nothing behind its end: position -1, never seen. A prefix of the
     model's stands before them, reserved slots are their first tokens.
@@ -178,7 +180,7 @@ def read_prompts(
         keys = torch.arange(first, device=device)[None]
         forward_cached(model, tokens, CacheLayout(keys[:, frame.first :], keys), cache)
         cache.length += size
-    room = first + max(lengths) + spare
+    room = first + max(lengths) + min(spare, STEP)
     cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, rows, room)
     rest = [prompt[size:] for prompt in prompts]
     last: dict[int, Tensor] = {}
