@@ -25,7 +25,7 @@ from burnish.proof.arm import ArmContext, Rival, build
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "bench" / "results" / "tables" / "generation.json"
 ARMS = ("few_shot_8", "similar_4")
-CHUNK = 32  # items that a run asks together
+CHUNK = 40  # items that a run asks together
 BATCHES = (8, 16, 32)
 TRIED = 32  # items on which transformers' batch is chosen
 EXACT = 40  # items that are answered in fp32 too

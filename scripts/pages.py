@@ -1,4 +1,4 @@
-"""Write what is generated: schema.json, tables in docs/recipes.md, report.md and methods.md, and docs/results.md.
+"""Write what is generated: schema.json, tables in recipes.md, report.md, methods.md and performance.md, and results.md.
 
 python -m scripts.pages writes; python -m scripts.pages --check names what is stale and exits with 1.
 """
@@ -20,7 +20,7 @@ from burnish.methods.method import method_names
 from burnish.pipeline.recipe import Recipe
 from burnish.registry import module_named
 from burnish.report.schema import Report, json_schema_text
-from scripts import method_table, results
+from scripts import method_table, performance, results, scaling_plots
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -32,13 +32,16 @@ def pages() -> dict[Path, str]:
     """Every generated file with the text that it should have."""
     found = {ROOT / "burnish/report/schema.json": json_schema_text()}
     found[ROOT / "docs/results.md"] = results.page()
+    found |= scaling_plots.pages()
     tables = {
         "recipe": recipe_tables,
         "methods": method_tables,
         "report": report_tables,
         "measured": method_table.measured_tables,
+        "performance": performance.performance_tables,
+        "scaling": scaling_plots.tables,
     }
-    for name in ("recipes.md", "report.md", "methods.md"):
+    for name in ("recipes.md", "report.md", "methods.md", "performance.md"):
         path = ROOT / "docs" / name
         text = path.read_text(encoding="utf-8")
         found[path] = MARK.sub(lambda m: m[1] + tables[m[2]]() + m[3], text)

@@ -56,8 +56,8 @@ class Setup:
     calibration: tuple[Example, ...] = ()
     length: int = 1024
     seed: int = 0
-    chunk_items: int = 32
-    chunk_tokens: int = 8192
+    chunk_items: int = 40  # the validation items of an arm in one chunk
+    chunk_tokens: int = 10_240
     averages: dict[str, dict[str, float]] = field(
         default_factory=dict, repr=False, compare=False
     )  # by arm: `calibrate`

@@ -1,12 +1,16 @@
 """Where answers end, and generation of models that decode by themselves."""
 
+import random
+
 import pytest
 import torch
 from transformers import PreTrainedModel
 
+from burnish.generation import cache
 from burnish.generation.choose import continuation_scores, reference_nats
 from burnish.generation.decode import Generated, generate
 from burnish.models import attention
+from burnish.proof.engine import ModelEngine
 from burnish.types import TokenizedExample
 from tests.tiny_models import tiny_model
 
@@ -62,3 +66,28 @@ def test_a_document_without_targets_has_no_nats(model: PreTrainedModel) -> None:
     blank = TokenizedExample("d", (5, 6, 7), (False, False, False))
     full = TokenizedExample("e", (5, 6, 7), (False, True, True))
     assert reference_nats(model, [blank, full, blank])[0::2] == [(0.0, 0), (0.0, 0)]
+
+
+@pytest.mark.parametrize("name", ["qwen3", "gemma3", "gpt2"])
+def test_small_steps_and_rows_change_no_answer_and_no_score(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model(name)
+    model.set_attn_implementation(attention.NAME)
+    draw = random.Random(name)
+    prompts = [(7, 8, 9, *(draw.randrange(3, 340) for _ in range(length))) for length in (4, 1, 19, 12)]
+    labels = [[(5, 6, 7), (8,), (9, 10)]] * len(prompts)
+    wanted = generate(model, prompts, stop_ids={399}, max_new_tokens=12)
+    scores = continuation_scores(model, prompts, labels)
+    monkeypatch.setattr(cache, "STEP", 4)  # the cache grows three times while these answers are made
+    monkeypatch.setattr(cache, "ROW", 16)  # and the prompts stand in several rows, one of them too long for any
+    assert generate(model, prompts, stop_ids={399}, max_new_tokens=12) == wanted
+    for found, expected in zip(continuation_scores(model, prompts, labels), scores, strict=True):
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_prompts_that_were_read_for_scores_are_answered_as_if_they_were_read_anew(model: PreTrainedModel) -> None:
+    labels = [[(5, 6, 7), (8,), (9, 10)], [(11,), (12, 13, 14, 15)]]
+    engine = ModelEngine(model, {399}, 6)
+    answers, scores = engine.both(PROMPTS, labels)
+    assert answers == engine.generate(PROMPTS)
+    for found, expected in zip(scores, engine.continuations(PROMPTS, labels), strict=True):
+        assert found == pytest.approx(expected, rel=1e-5)

@@ -154,6 +154,17 @@ def test_calibration_uses_training_inputs_but_not_the_examples_shown() -> None:
     assert calibrate(arm, Fake(), nonsense) == {"red": 0.0, "green": -1.0}  # answers play no part
 
 
+def test_an_arm_is_calibrated_once_for_validation_and_held_out_items() -> None:
+    made, engine = setup("label_accuracy"), Fake(bias=2.0)
+    asked_for: list[int] = []
+    plain = engine.continuations
+    engine.continuations = lambda p, c: (asked_for.append(len(p)), plain(p, c))[1]  # type: ignore[method-assign]
+    first = lines_of(asked("base"), made, engine, scorings=("calibrated",))
+    assert sorted(asked_for) == [len(ITEMS), len(made.calibration)]
+    assert lines_of(asked("base"), made, engine, scorings=("calibrated",)) == first
+    assert sorted(asked_for) == [len(ITEMS), len(ITEMS), len(made.calibration)]
+
+
 def test_calibration_inputs_are_seeded_and_in_order() -> None:
     many = [item(i, f"text {i}", "red") for i in range(200)]
     found = calibration_inputs(many, 3)

@@ -1,0 +1,107 @@
+"""The tables of docs/performance.md, from the kept runs and from bench/results/tables (bench.peers, generation)."""
+
+from pathlib import Path
+from typing import Any
+
+from burnish.files import read_json
+from burnish.report.markdown import table
+from burnish.report.numbers import duration, memory
+from burnish.report.schema import Report
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "bench" / "results"
+TABLES = KEPT / "tables"
+CASES = {
+    "a": "a: mixed lengths, LoRA",
+    "b": "b: CAD records, LoRA",
+    "c": "c: mixed lengths, full",
+    "d": "d: short, one instruction, LoRA",
+}
+
+
+def performance_tables() -> str:
+    """Minutes to a verdict, the engine beside its peers, answers beside transformers."""
+    parts = [_minutes(), _peers(_read("peers")), _generation(_read("generation"))]
+    return "\n".join(parts)
+
+
+def _read(name: str) -> Any:
+    path = TABLES / f"{name}.json"
+    return read_json(path) if path.is_file() else None
+
+
+def _minutes() -> str:
+    rows = []
+    for path in sorted(KEPT.glob("*.json")):
+        report = Report.model_validate(read_json(path))
+        cost = report.cost
+        stages = dict(cost.stage_seconds)
+        whole = duration(sum(stages.values()))
+        prompts, train, held = stages.pop("prompts", 0.0), stages.pop("train", 0.0), dict(stages)
+        rest = ", ".join(f"{name} {duration(seconds)}" for name, seconds in held.items() if seconds >= 1)
+        rate = "" if cost.tokens_per_second is None else f"{cost.tokens_per_second:.0f}"
+        day = report.provenance.started[:10]
+        where = f"{report.provenance.cpu}, {report.provenance.threads} threads"
+        rows.append(
+            [
+                f"`{path.stem}`",
+                whole,
+                duration(prompts),
+                duration(train),
+                rate,
+                rest,
+                memory(cost.peak_memory_bytes),
+                f"{where}, {day}",
+            ]
+        )
+    head = ("run", "to the verdict", "prompts", "training", "tokens/s", "then", "memory", "where, when")
+    return "\n".join(["## From `burnish run` to a verdict", "", *table(head, rows, left=1), ""])
+
+
+def _peers(found: Any) -> str:
+    lines = ["## Beside TRL with PEFT", ""]
+    if found is None:
+        return "\n".join([*lines, "Not measured yet: `python -m bench.peers`.", ""])
+    rows = []
+    for name, case in found["cases"].items():
+        rate, peak = case["tokens_per_second"], case["peak_bytes"]
+        rows.append(
+            [
+                CASES[name],
+                f"{rate['burnish']:.0f}",
+                f"{rate['trl']:.0f} ({case['trl_best']})",
+                f"{rate['trl_default']:.0f}",
+                f"{case['tokens_per_second_ratio']:.1f}x",
+                f"{memory(peak['burnish'])}, {memory(peak['trl'])}",
+                f"{case['memory_ratio']:.2f}",
+                f"{100 * case['bound_share']:.0f} %",
+                f"{100 * case['loss_max_relative_difference']:.2f} %",
+            ]
+        )
+    head = ("case", "burnish", "TRL's best", "by default", "ratio", "memory", "ratio", "unavoidable", "loss")
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    lines += [*table(head, rows, left=1), ""]
+    lines += [f"Tokens of records a second; {found['machine']}; {versions}; {found['date']}, in one run.", ""]
+    return "\n".join(lines)
+
+
+def _generation(found: Any) -> str:
+    lines = ["## Answers beside transformers' `generate`", ""]
+    if found is None:
+        return "\n".join([*lines, "Not measured yet: `python -m bench.generation recipes/trec6/recipe.yaml`.", ""])
+    rows = []
+    for arm, case in found["arms"].items():
+        rate = case["items_per_second"]
+        rows.append(
+            [
+                f"`{arm}`",
+                f"{case['prompt_tokens']:.0f}",
+                f"{rate['burnish']:.1f}",
+                f"{rate['transformers']:.1f} (batch {case['transformers_batch']})",
+                f"{case['ratio']:.1f}x",
+                f"{100 * case['equal']:.0f} %",
+                f"{100 * case['equal_fp32']:.0f} %",
+            ]
+        )
+    head = ("prompts", "tokens", "burnish, items/s", "transformers", "ratio", "equal answers", "equal in fp32")
+    return "\n".join([*lines, *table(head, rows, left=1), ""])
