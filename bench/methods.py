@@ -5,6 +5,7 @@ Three stages; each cell is one `burnish run` in a process of its own, kept under
          of rates with equal scores the one with the lower validation loss is taken;
 `trec6`  the chosen rate on 1,000 training questions, base and tuned on the test items and on general questions;
 `cad`    the same on the CAD records, one seed, at the rate chosen on trec6.
+Where a method is not swept (yet), the later stages take the rate that `auto` means, and the table says so.
 The last thing done is bench/results/tables/methods.json, from whatever cells are finished; docs/methods.md cites it.
 BURNISH_DATA must lead to the public data.
 """
@@ -101,13 +102,19 @@ def sweep_of(row: Row) -> list[Cell]:
     return [Cell("sweep", row, float(f"{row.rate * times:.2g}"), 0) for times in TIMES]
 
 
-def chosen_rate(work: Path, row: Row) -> float | None:
-    """The rate with the best validation score, of equal ones the best loss; None before the sweep is finished."""
+def is_swept(work: Path, row: Row) -> bool:
+    """Whether all of its rates were tried."""
+    return all(report_of(work, cell) is not None for cell in sweep_of(row))
+
+
+def chosen_rate(work: Path, row: Row) -> float:
+    """The rate with the best validation score, of equal ones the best loss; the method's own before it is swept."""
+    if not is_swept(work, row):
+        return float(f"{row.rate:.2g}")
     scores = []
     for cell in sweep_of(row):
         report = report_of(work, cell)
-        if report is None:
-            return None
+        assert report is not None
         scores.append((score_of(report).value, -validation_loss(work, cell), -cell.rate))
     return -max(scores)[2]
 
@@ -124,16 +131,15 @@ def validation_loss(work: Path, cell: Cell) -> float:
 
 
 def cells(work: Path, rows: Sequence[Row], stages: Sequence[str]) -> Iterator[Cell]:
-    """What is to be run, in its order; the later stages know their rate only once the sweep is finished."""
+    """What is to be run, in its order; the later stages ask for their rate when their turn comes."""
     if "sweep" in stages:
         for row in rows:
             yield from sweep_of(row)
     for stage in ("trec6", "cad"):
         for turn in range(len(SEVERAL) if stage in stages else 0):
             for row in rows:
-                rate = chosen_rate(work, row)
-                if rate is not None and turn < (len(row.seeds) if stage == "trec6" else 1):
-                    yield Cell(stage, row, rate, row.seeds[turn])
+                if turn < (len(row.seeds) if stage == "trec6" else 1):
+                    yield Cell(stage, row, chosen_rate(work, row), row.seeds[turn])
 
 
 def run(work: Path, cell: Cell) -> None:
@@ -163,9 +169,9 @@ def table(work: Path) -> dict[str, object]:
             "recipe": list(row.changes),
             "sweep": [{"rate": cell.rate, **_numbers(work, cell)} for cell in swept],
             "rate": rate,
+            "swept": is_swept(work, row),
         }
-        for stage in ("trec6", "cad") if rate is not None else ():
-            assert rate is not None
+        for stage in ("trec6", "cad"):
             runs = [Cell(stage, row, rate, seed) for seed in row.seeds]
             done = [cell for cell in runs if report_of(work, cell) is not None]
             entry[stage] = [{"seed": cell.seed, **_numbers(work, cell)} for cell in done]

@@ -22,9 +22,9 @@ from burnish.pipeline.session import Stop
 from burnish.pipeline.several import methods_of
 from burnish.pipeline.start import prepare
 from burnish.pipeline.use import Conversation
-from burnish.report.comparison import Comparison, lines_of, publish_comparison
+from burnish.report.comparison import Comparison, lines_of
 from burnish.report.numbers import memory
-from burnish.report.publish import MARKDOWN, publish
+from burnish.report.publish import MARKDOWN, publish, publish_comparison
 from burnish.report.schema import Report
 from burnish.report.several import is_several, names_in
 from burnish.report.terminal import closing_lines, table

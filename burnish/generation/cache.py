@@ -116,6 +116,16 @@ class Prompts:
     following: Int[Tensor, "rows"]  # the position of each row's next token
 
 
+def bytes_per_token(model: PreTrainedModel) -> int:
+    """What the keys and values of one token take in all layers."""
+    config = model.config.get_text_config()
+    heads = config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kv_heads = getattr(config, "num_key_value_heads", None) or heads
+    size: int = torch.empty((), dtype=model.dtype).element_size()
+    return int(2 * config.num_hidden_layers * kv_heads * head * size)
+
+
 def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
     """How many tokens all prompts begin with; at least one token of each is left over."""
     limit = min(len(prompt) for prompt in prompts) - 1

@@ -24,7 +24,7 @@ from burnish.pipeline.session import Stop
 from burnish.pipeline.start import prepare, room_of
 from burnish.pipeline.tuned import recipe_of
 from burnish.proof.metric import LoadedMetric
-from burnish.report.comparison import publish_comparison
+from burnish.report.publish import publish_comparison
 from burnish.report.several import SEVERAL, names_in
 from burnish.training.events import Event
 from burnish.version import VERSION

@@ -12,16 +12,15 @@ from typing import Literal
 from pydantic import Field
 
 from burnish.errors import RunError
-from burnish.files import write_json, write_text
 from burnish.proof.metric import LoadedMetric
 from burnish.proof.summary import Line, paired
-from burnish.report.build import Kept, read, report_of
+from burnish.report.build import Kept
 from burnish.report.markdown import table
 from burnish.report.measured import task_from_json
 from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, p_value, primary, signed
 from burnish.report.schema import CostPart, MetricPart, Part, Report, ScoreRow
 
-JSON, MARKDOWN = "comparison.json", "comparison.md"
+JSON, MARKDOWN, HTML = "comparison.json", "comparison.md", "comparison.html"
 
 
 class MethodRow(Part):
@@ -68,22 +67,6 @@ class Comparison(Part):
     def to_json(self) -> dict[str, object]:
         """Plain values."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-def publish_comparison(path: Path, names: Sequence[str], metrics: Sequence[LoadedMetric] = ()) -> Comparison:
-    """Compute the comparison from the finished runs and write its forms; raises `RunError` where these are not two.
-
-    `metrics`: a user's metrics that compute their number from all items together; see `burnish.report.measured`.
-    """
-    finished = [name for name in names if (path / name / "report.json").is_file()]
-    if len(finished) < 2:
-        raise RunError(f"{path}: fewer than two of its methods are finished; go on with `burnish resume {path}`")
-    kept = {name: read(path / name) for name in finished}
-    left_out = [name for name in names if name not in finished]
-    found = compare({name: (run, report_of(run, metrics)) for name, run in kept.items()}, left_out, metrics)
-    write_json(path / JSON, found.to_json())
-    write_text(path / MARKDOWN, "\n".join(_markdown(found)) + "\n")
-    return found
 
 
 def compare(
@@ -139,7 +122,7 @@ def _shown(pairs: Sequence[PairRow]) -> list[tuple[str, str]]:
     return [(p.a, p.b) if p.shown == "a" else (p.b, p.a) for p in pairs if p.shown != "none"]
 
 
-def _ahead(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str | None:
+def ahead_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str | None:
     """The method that is shown to be better than every other one."""
     shown, names = _shown(pairs), [method.name for method in methods]
     return next((a for a in names if all((a, b) in shown for b in names if b != a)), None)
@@ -147,7 +130,7 @@ def _ahead(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str | None
 
 def _sentence(methods: Sequence[MethodRow], pairs: Sequence[PairRow], report: Report, left_out: Sequence[str]) -> str:
     """Who is shown to be better than whom, and what the intervals do not cover."""
-    shown, ahead = _shown(pairs), _ahead(methods, pairs)
+    shown, ahead = _shown(pairs), ahead_of(methods, pairs)
     if ahead is not None:
         said = f"{ahead} is better than every other method"
     elif shown:
@@ -162,7 +145,8 @@ def _sentence(methods: Sequence[MethodRow], pairs: Sequence[PairRow], report: Re
     )
 
 
-def _cells(found: Comparison) -> Iterator[list[str]]:
+def method_cells(found: Comparison) -> Iterator[list[str]]:
+    """A row of `HEAD` for the best prompt and for each method."""
     share = is_share(found.metric)
     prompt = found.best_prompt
     yield [f"{prompt.arm} (best prompt)", *_numbers(prompt, share), "", "", "", "", ""]
@@ -187,7 +171,8 @@ HEAD = ("method", "value", "95 %", "n", "against prompts", "general answers", "t
 PAIRS = ("a - b", "difference", "95 %", "p", "shown")
 
 
-def _pair_cells(found: Comparison) -> Iterator[list[str]]:
+def pair_cells(found: Comparison) -> Iterator[list[str]]:
+    """A row of `PAIRS` for each two methods."""
     share = is_share(found.metric)
     for pair in found.pairs:
         bounds = f"{signed(pair.low, share)} to {signed(pair.high, share)}"
@@ -195,15 +180,16 @@ def _pair_cells(found: Comparison) -> Iterator[list[str]]:
         yield [f"{pair.a} - {pair.b}", signed(pair.value, share), bounds, p_value(pair.p_value), better]
 
 
-def _markdown(found: Comparison) -> list[str]:
+def markdown_of(found: Comparison) -> list[str]:
+    """The comparison as text."""
     return [
         "# Methods side by side",
         "",
         found.sentence,
         "",
-        *table(HEAD, list(_cells(found)), left=1),
+        *table(HEAD, list(method_cells(found)), left=1),
         "",
-        *table(PAIRS, list(_pair_cells(found)), left=1),
+        *table(PAIRS, list(pair_cells(found)), left=1),
         "",
         "Each run stands in the folder of its name, with its own report.",
     ]
@@ -214,22 +200,22 @@ def lines_of(found: Comparison, path: Path, command: str) -> list[str]:
     return [
         found.sentence,
         "",
-        *_aligned([list(HEAD), *_cells(found)]),
+        *_aligned([list(HEAD), *method_cells(found)]),
         "",
-        *_aligned([list(PAIRS), *_pair_cells(found)]),
+        *_aligned([list(PAIRS), *pair_cells(found)]),
         "",
-        f"report  {path / MARKDOWN}, and report.html in the folder of each method",
-        _next(found, path, command),
+        f"report  {path / HTML}, and report.html in the folder of each method",
+        f"next    {next_of(found, path, command)}",
     ]
 
 
-def _next(found: Comparison, path: Path, command: str) -> str:
+def next_of(found: Comparison, path: Path, command: str) -> str:
     """The method to use: the one shown to be better than every other; else none is named as the best."""
-    best = _ahead(found.methods, found.pairs)
+    best = ahead_of(found.methods, found.pairs)
     if best is not None:
-        return f"next    {command} chat {path / best}"
+        return f"{command} chat {path / best}"
     least = min(found.methods, key=lambda method: method.cost.artifact_bytes).name
-    return f"next    {command} chat {path / least}   (none is shown to be best; this one has the smallest file)"
+    return f"{command} chat {path / least}   (none is shown to be best; this one has the smallest file)"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

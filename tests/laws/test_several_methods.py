@@ -1,6 +1,7 @@
 """`method: [a, b]` gives what a run of each gives. Oracle: the runs of one method, made by themselves."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from burnish.pipeline.session import Stop
 from burnish.pipeline.several import begin_several, go_on_several, methods_of
 from burnish.pipeline.tuned import load_tuned
 from burnish.report.build import build
-from burnish.report.comparison import publish_comparison
+from burnish.report.publish import publish_comparison
 from burnish.training.events import Event
 from tests.laws.conftest import recipe_text
 
@@ -108,9 +109,9 @@ def test_pairs_are_those_counted_by_hand(compared: Path) -> None:
 
 
 def test_the_comparison_is_computed_again_from_the_runs(compared: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
+    copy = tmp_path / compared.name  # the page's next command names the directory
     shutil.copytree(compared, copy)
-    names = ("comparison.json", "comparison.md")
+    names = ("comparison.json", "comparison.md", "comparison.html")
     expected = [(compared / name).read_bytes() for name in names]
     for name in names:
         (copy / name).unlink()
@@ -121,6 +122,18 @@ def test_the_comparison_is_computed_again_from_the_runs(compared: Path, tmp_path
     (copy / "lora" / "samples.jsonl").write_text("\n".join(kept) + "\n")
     with pytest.raises(RunError, match="other items"):
         publish_comparison(copy, METHODS)
+
+
+def test_the_page_shows_every_method_and_every_pair_and_fetches_nothing(compared: Path) -> None:
+    text = (compared / "comparison.html").read_text(encoding="utf-8")
+    found = json.loads((compared / "comparison.json").read_text(encoding="utf-8"))
+    assert found["sentence"].split(". ")[0] in text
+    for method in METHODS:
+        assert f'href="{method}/report.html"' in text
+    for pair in found["pairs"]:
+        assert f"<bdi>{pair['a']}</bdi> − <bdi>{pair['b']}</bdi>" in text
+    assert "default-src &#x27;none&#x27;" in text
+    assert not re.search(r"<script|<link|src=|url\(|https?://", text)
 
 
 def stopped_in_the_second(events: Iterator[Event], stop: Stop) -> None:

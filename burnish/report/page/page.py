@@ -1,21 +1,17 @@
 """report.html, put together: verdict, contents, sections."""
 
-from pathlib import Path
-
 from burnish.report.material import Material
 from burnish.report.numbers import amount, arm_name, counted, duration, ends, is_share, memory, primary, recipe_name
 from burnish.report.page.arms import arms
 from burnish.report.page.costs import cost
 from burnish.report.page.data import data
+from burnish.report.page.document import document
 from burnish.report.page.items import Pictures, changed, side_by_side
 from burnish.report.page.markup import Child, Html, joined, next_step, quoted, tag
 from burnish.report.page.origin import prompts, recipe
 from burnish.report.page.retention import retention
 from burnish.report.page.training import training, weights
 
-STYLE = Html(Path(__file__).with_name("style.css").read_text(encoding="utf-8"))
-# Nothing is fetched, run or sent: pictures stand in the page itself, and its one style sheet too.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 BADGES = {
     "fine_tune": ("Fine-tuning helps", "✓"),
     "prompt": ("Prompting is enough", "="),
@@ -54,17 +50,7 @@ def page(found: Material) -> Html:
     links = [tag("li", tag("a", title, href=f"#{name}")) for name, title in CONTENTS]
     contents = tag("nav", tag("ol", *links), aria_label="Contents")
     body = tag("body", _top(found), tag("div", contents, tag("main", *sections), class_="body"), _end(found))
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{_badge(found)[0]} · {recipe_name(found.report.provenance.recipe)} · burnish"),
-        tag("style", STYLE),
-    )
-    return joined([Html("<!DOCTYPE html>\n"), tag("html", head, body, lang="en"), Html("\n")])
+    return document(f"{_badge(found)[0]} · {recipe_name(found.report.provenance.recipe)} · burnish", body)
 
 
 def _badge(found: Material) -> tuple[str, str]:

@@ -155,10 +155,16 @@ def test_calibration_uses_training_inputs_but_not_the_examples_shown() -> None:
 
 
 def test_an_arm_is_calibrated_once_for_validation_and_held_out_items() -> None:
-    made, engine = setup("label_accuracy"), Fake(bias=2.0)
     asked_for: list[int] = []
-    plain = engine.continuations
-    engine.continuations = lambda p, c: (asked_for.append(len(p)), plain(p, c))[1]  # type: ignore[method-assign]
+
+    class Counting(Fake):
+        def continuations(
+            self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
+        ) -> list[list[float]]:
+            asked_for.append(len(prompts))
+            return super().continuations(prompts, continuations)
+
+    made, engine = setup("label_accuracy"), Counting(bias=2.0)
     first = lines_of(asked("base"), made, engine, scorings=("calibrated",))
     assert sorted(asked_for) == [len(ITEMS), len(made.calibration)]
     assert lines_of(asked("base"), made, engine, scorings=("calibrated",)) == first
@@ -384,3 +390,9 @@ def test_the_simple_rival_is_shown_but_is_no_prompt() -> None:
 def test_a_tie_between_kinds_goes_to_the_shorter_prompt_not_to_the_first_name() -> None:
     lines = [*rows("base", [0, 0]), *rows("few_shot_4", [1, 0], tokens=40), *rows("similar_1", [0, 1], tokens=20)]
     assert choose(lines, METRIC).best_prompt == "similar_1"
+
+
+def test_chunks_leave_room_for_answers() -> None:
+    made = setup("label_accuracy", chunk_tokens=100)
+    assert [len(chunk) for chunk in chunks(ITEMS, made)] == [8, 2]  # 10 to 12 tokens each
+    assert [len(chunk) for chunk in chunks(ITEMS, replace(made, answer_tokens=13))] == [4, 4, 2]
