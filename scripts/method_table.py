@@ -12,6 +12,7 @@ from burnish.report.numbers import memory
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "bench" / "results" / "tables" / "methods.json"
+PRICES = TABLE.with_name("prices.json")
 HEAD = (
     "method", "rate", "trec6, right of the test items", "95 % (first seed)", "CAD", "general text", "questions",
     "requests", "trains", "on disk", "memory", "s / 1,000 tokens",
@@ -45,6 +46,36 @@ def measured_tables() -> str:
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def saved_table() -> str:
+    """What an update takes by each method, beside full fine-tuning, from bench/results/tables/prices.json."""
+    if not PRICES.is_file():
+        return "Not measured yet: `python -m bench.prices`.\n"
+    value = read_json(PRICES)
+    assert isinstance(value, dict)
+    found = [row for row in value["methods"] if row["why_not"] is None]
+    full = next(row for row in found if row["method"] == "full")
+    head = ("method", "trains", "memory", "of full", "an update", "of full", "on disk")
+    rows = [
+        [
+            f"`{row['method']}`",
+            f"{row['trained']:,}",
+            memory(row["peak_bytes"]),
+            f"{row['peak_bytes'] / full['peak_bytes']:.0%}",
+            f"{row['seconds']:.2f} s",
+            f"{row['seconds'] / full['seconds']:.0%}",
+            memory(row["file_bytes"]),
+        ]
+        for row in found
+    ]
+    about = (
+        f"{value['model']}, an update of {value['tokens']} tokens of eight documents that begin differently, the "
+        f"quickest of several, {value['threads']} threads, {value['dtype']}, torch {value['torch']}, {value['date']}, "
+        "in one run. "
+        "Memory is the most that the process held, the model and torch included."
+    )
+    return "\n".join([*table(head, rows, left=1), "", about]) + "\n"
 
 
 def _methods() -> list[Mapping[str, Any]]:

@@ -38,6 +38,7 @@ def pages() -> dict[Path, str]:
         "methods": method_tables,
         "report": report_tables,
         "measured": method_table.measured_tables,
+        "saved": method_table.saved_table,
         "performance": performance.performance_tables,
         "scaling": scaling_plots.tables,
     }
