@@ -1,11 +1,11 @@
 """burnish beside TRL with PEFT, on the same work, in one run: python -m bench.peers [WORK] [--cases a b c d].
 
 Builds an environment from bench/peers.txt (the torch that burnish has) under WORK, writes the cases (bench/cases.py),
-and runs each program in a process of its own, nothing beside it, burnish and TRL's best in alternation. TRL appears
-with its defaults and in the best of several configurations, found by short tries; ratios are against the best. Both
-sides get the same start of LoRA, the same records in the same updates and the same constant rate, so losses are
-compared update by update with TRL in fp32. The last line on standard output is JSON; it also stands in
-bench/results/tables/peers.json.
+and runs each program in a process of its own, nothing beside it, burnish before and after TRL's best. TRL appears with
+its defaults and in the best of several configurations, found by short tries; ratios are against the best. Both sides
+get the same start of LoRA, the same records in the same updates and the same constant rate, so losses are compared
+update by update with those of TRL's defaults, which are in fp32. The last line on standard output is JSON; it also
+stands in bench/results/tables/peers.json, where cases that were not asked for stay as they were.
 """
 
 import argparse
@@ -16,14 +16,14 @@ import sys
 import tempfile
 import venv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
 from bench.cases import Case, cases
-from burnish.files import write_json
+from burnish.files import read_json, write_json
 from burnish.methods.method import Start, method_from
 from burnish.methods.peft_format import save_adapter
 from burnish.models.device import bf16_is_faster
@@ -31,8 +31,7 @@ from burnish.models.load import load_base
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "bench" / "results" / "tables" / "peers.json"
-TRIED = 3  # updates of a try; the first, which compiles, is not timed
-TURNS = 2  # times that burnish and TRL's best alternate
+TRIED = 2  # updates of a try; the first, which compiles, is not timed
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,7 @@ class Configuration:
 
 
 DEFAULT = Configuration("fp32", "fp32", True, 8)
-REFERENCE = Configuration("fp32", "fp32", False, 4)
-
-
-def tries(full: bool) -> list[Configuration]:
-    """Among which TRL's best is looked for; trained weights in bf16 would lose the updates, so full has none."""
-    weights = ("fp32",) if full else ("fp32", "bf16")
-    compute = "bf16" if bf16_is_faster() else "fp32"
-    held = [w for w in weights if compute == "bf16" or w == "fp32"]
-    return [Configuration(w, compute, False, batch) for w in held for batch in (1, 4, 8)]
+BATCHES = (1, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -108,6 +99,25 @@ def rate_of(result: dict[str, object], skip: int = 0) -> float:
     return float(str(result["tokens"])) * share / sum(seconds[skip:])
 
 
+def tried(bench: Bench, case: Case) -> dict[Configuration, float]:
+    """Tokens a second of TRL's configurations: batch sizes first, then a frozen base in bf16 at the best of them.
+
+    Trained weights in bf16 would lose their updates, so full fine-tuning is not tried with them.
+    """
+    compute = "bf16" if bf16_is_faster() else "fp32"
+    found: dict[Configuration, float] = {}
+
+    def take(how: Configuration) -> None:
+        found[how] = rate_of(bench.trl(case, how, TRIED), skip=1)
+        print(f"  tried TRL, {how}: {found[how]:.0f} tokens/s", flush=True)
+
+    for batch in BATCHES:
+        take(Configuration("fp32", compute, False, batch))
+    if compute == "bf16" and not case.full:
+        take(replace(max(found, key=lambda how: found[how]), weights="bf16"))
+    return found
+
+
 def build(work: Path) -> Path:
     """The peers' environment; returns its Python."""
     python = work / "env" / "bin" / "python"
@@ -124,23 +134,22 @@ def build(work: Path) -> Path:
 def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
     """All numbers of one case."""
     print(f"case {case.name}: {len(case.documents)} records, {case.tokens:,} tokens, {case.source}", flush=True)
-    tried = {how: rate_of(bench.trl(case, how, TRIED), skip=1) for how in tries(case.full)}
-    for how, rate in tried.items():
-        print(f"  tried TRL, {how}: {rate:.0f} tokens/s", flush=True)
-    best = max(tried, key=lambda how: tried[how])
-    default, reference = bench.trl(case, DEFAULT), bench.trl(case, REFERENCE)
-    ours, theirs = [], []
-    for _ in range(TURNS):
-        ours.append(bench.burnish(case, dtype))
-        theirs.append(bench.trl(case, best))
+    rated = tried(bench, case)
+    best = max(rated, key=lambda how: rated[how])
+    default = bench.trl(case, DEFAULT)  # in fp32, so its losses are the reference; recomputing changes none
+    before, theirs, after = bench.burnish(case, dtype), bench.trl(case, best), bench.burnish(case, dtype)
     bound = bench.bound(case, dtype)
-    rates = {"burnish": max(map(rate_of, ours)), "trl": max(map(rate_of, theirs)), "trl_default": rate_of(default)}
+    rates = {
+        "burnish": (rate_of(before) + rate_of(after)) / 2,
+        "trl": rate_of(theirs),
+        "trl_default": rate_of(default),
+    }
     peaks = {
-        "burnish": max(int(str(r["peak_bytes"])) for r in ours),
-        "trl": max(int(str(r["peak_bytes"])) for r in theirs),
+        "burnish": max(int(str(r["peak_bytes"])) for r in (before, after)),
+        "trl": int(str(theirs["peak_bytes"])),
         "trl_default": int(str(default["peak_bytes"])),
     }
-    wanted, found = reference["losses"], ours[-1]["losses"]
+    wanted, found = default["losses"], after["losses"]
     assert isinstance(wanted, list)
     assert isinstance(found, list)
     differences = [abs(a - b) / wanted[0] for a, b in zip(wanted, found, strict=True)]
@@ -152,12 +161,14 @@ def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
         "records": len(case.documents),
         "tokens": case.tokens,
         "source": case.source,
+        "date": datetime.now(UTC).date().isoformat(),
         "tokens_per_second": rates,
         "peak_bytes": peaks,
         "trl_best": str(best),
         "trl_default": str(DEFAULT),
-        "trl_tried": {str(how): rate for how, rate in tried.items()},
-        "losses": {"burnish": found, "trl_fp32": wanted, "trl": theirs[-1]["losses"]},
+        "trl_tried": {str(how): rate for how, rate in rated.items()},
+        "burnish_twice": [rate_of(before), rate_of(after)],
+        "losses": {"burnish": found, "trl_fp32": wanted, "trl": theirs["losses"]},
     }
     print(
         f"  burnish {rates['burnish']:.0f} tokens/s, TRL at its best ({best}) {rates['trl']:.0f}, by default "
@@ -190,14 +201,14 @@ def main() -> None:
     for case in made:
         case.write(bench.case(case))
         found[case.name] = compare(bench, case, dtype)
-    first = found[made[0].name]
+    first, kept = found[made[0].name], read_json(RESULT) if RESULT.is_file() else {}
+    assert isinstance(kept, dict)
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
     result = {
         **{key: first[key] for key in keys},
-        "cases": found,
+        "cases": {**kept.get("cases", {}), **found},
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}",
         "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
-        "date": datetime.now(UTC).date().isoformat(),
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     write_json(RESULT, result)

@@ -81,7 +81,8 @@ def _peers(found: Any) -> str:
     head = ("case", "burnish", "TRL's best", "by default", "ratio", "memory", "ratio", "unavoidable", "loss")
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines += [*table(head, rows, left=1), ""]
-    lines += [f"Tokens of records a second; {found['machine']}; {versions}; {found['date']}, in one run.", ""]
+    days = ", ".join(sorted({case["date"] for case in found["cases"].values()}))
+    lines += [f"Tokens of records a second; {found['machine']}; {versions}; {days}; each case in one run.", ""]
     return "\n".join(lines)
 
 
