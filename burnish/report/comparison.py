@@ -20,6 +20,7 @@ from burnish.report.measured import task_from_json
 from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, p_value, primary, signed
 from burnish.report.schema import CostPart, MetricPart, Part, Report, ScoreRow
 
+FEW = 3  # differences that a sentence names one by one
 JSON, MARKDOWN, HTML = "comparison.json", "comparison.md", "comparison.html"
 
 
@@ -128,21 +129,33 @@ def ahead_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str | No
     return next((a for a in names if all((a, b) in shown for b in names if b != a)), None)
 
 
-def _sentence(methods: Sequence[MethodRow], pairs: Sequence[PairRow], report: Report, left_out: Sequence[str]) -> str:
-    """Who is shown to be better than whom, and what the intervals do not cover."""
+def said_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str:
+    """Who is shown to be better than whom; of many differences, which methods are beaten by none."""
     shown, ahead = _shown(pairs), ahead_of(methods, pairs)
     if ahead is not None:
-        said = f"{ahead} is better than every other method"
-    elif shown:
-        said = "; ".join(f"{a} is better than {b}" for a, b in shown)
-    else:
-        said = "No method is shown to be better than another"
+        return f"{ahead} is better than every other method"
+    if not shown:
+        return "No method is shown to be better than another"
+    beaten = {worse for _, worse in shown}
+    best = [method.name for method in methods if method.name not in beaten]
+    if len(shown) <= FEW or not best:
+        return "; ".join(f"{a} is better than {b}" for a, b in shown)
+    rest = _listed([method.name for method in methods if method.name in beaten])
+    return f"Nothing is shown to beat {_listed(best)}; each of the others ({rest}) is beaten by at least one method"
+
+
+def _sentence(methods: Sequence[MethodRow], pairs: Sequence[PairRow], report: Report, left_out: Sequence[str]) -> str:
+    """The same, and what the intervals do not cover."""
     missing = f" Not finished, so not compared: {', '.join(left_out)}." if left_out else ""
     return (
-        f"{said} (paired 95 % intervals on {report.task.items} {report.task.part.replace('_', '-')} items, by "
-        f"{report.task.metric.name}, {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'}, uncorrected; one training "
-        f"seed of each was run).{missing}"
+        f"{said_of(methods, pairs)} (paired 95 % intervals on {report.task.items} "
+        f"{report.task.part.replace('_', '-')} items, by {report.task.metric.name}, {len(pairs)} "
+        f"{'pair' if len(pairs) == 1 else 'pairs'}, uncorrected; one training seed of each was run).{missing}"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
 
 
 def method_cells(found: Comparison) -> Iterator[list[str]]:
@@ -197,6 +210,7 @@ def markdown_of(found: Comparison) -> list[str]:
 
 def lines_of(found: Comparison, path: Path, command: str) -> list[str]:
     """The comparison on a terminal."""
+    step, why = next_of(found, path, command)
     return [
         found.sentence,
         "",
@@ -205,17 +219,20 @@ def lines_of(found: Comparison, path: Path, command: str) -> list[str]:
         *_aligned([list(PAIRS), *pair_cells(found)]),
         "",
         f"report  {path / HTML}, and report.html in the folder of each method",
-        f"next    {next_of(found, path, command)}",
+        f"next    {step}" + (f"   ({why})" if why else ""),
     ]
 
 
-def next_of(found: Comparison, path: Path, command: str) -> str:
-    """The method to use: the one shown to be better than every other; else none is named as the best."""
+def next_of(found: Comparison, path: Path, command: str) -> tuple[str, str]:
+    """The method to use and why: the one shown to beat every other, or the smallest of those that nothing beats."""
     best = ahead_of(found.methods, found.pairs)
     if best is not None:
-        return f"{command} chat {path / best}"
-    least = min(found.methods, key=lambda method: method.cost.artifact_bytes).name
-    return f"{command} chat {path / least}   (none is shown to be best; this one has the smallest file)"
+        return f"{command} chat {path / best}", ""
+    beaten = {worse for _, worse in _shown(found.pairs)}
+    unbeaten = [method for method in found.methods if method.name not in beaten]
+    least = min(unbeaten or found.methods, key=lambda method: method.cost.artifact_bytes).name
+    why = "none is shown to be best; of those that nothing is shown to beat, this one has the smallest file"
+    return f"{command} chat {path / least}", why
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

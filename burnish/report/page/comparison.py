@@ -40,6 +40,7 @@ def comparison_page(found: Comparison, path: Path) -> Html:
 def _top(found: Comparison, path: Path) -> Html:
     best = ahead_of(found.methods, found.pairs)
     claim, rest = claimed(found.sentence)
+    step, why = next_of(found, Path(path.name), "burnish")
     sign, words, kind = ("✓", f"{best} is ahead", "fine_tune") if best else ("?", "No method is ahead", "inconclusive")
     return tag(
         "header",
@@ -47,7 +48,8 @@ def _top(found: Comparison, path: Path) -> Html:
         tag("p", tag("span", sign, aria_hidden="true"), f" {words}", class_=f"badge {kind}"),
         tag("h1", claim),
         tag("p", rest, class_="rest") if rest else None,
-        next_step(next_of(found, Path(path.name), "burnish")),
+        next_step(step),
+        tag("p", f"{why[:1].upper()}{why[1:]}.", class_="about") if why else None,
         class_="top",
     )
 
