@@ -118,6 +118,18 @@ def tried(bench: Bench, case: Case) -> dict[Configuration, float]:
     return found
 
 
+def losses_of(result: dict[str, object]) -> list[float]:
+    """The loss of every update."""
+    losses = result["losses"]
+    assert isinstance(losses, list)
+    return losses
+
+
+def apart(reference: Sequence[float], losses: Sequence[float]) -> float:
+    """The largest difference of an update's loss, as a share of the first one."""
+    return max(abs(a - b) for a, b in zip(reference, losses, strict=True)) / reference[0]
+
+
 def build(work: Path) -> Path:
     """The peers' environment; returns its Python."""
     python = work / "env" / "bin" / "python"
@@ -149,15 +161,14 @@ def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
         "trl": int(str(theirs["peak_bytes"])),
         "trl_default": int(str(default["peak_bytes"])),
     }
-    wanted, found = default["losses"], after["losses"]
-    assert isinstance(wanted, list)
-    assert isinstance(found, list)
-    differences = [abs(a - b) / wanted[0] for a, b in zip(wanted, found, strict=True)]
+    wanted, found = losses_of(default), losses_of(after)
+    difference = apart(wanted, found)
     result = {
         "tokens_per_second_ratio": rates["burnish"] / rates["trl"],
         "memory_ratio": peaks["burnish"] / peaks["trl"],
         "bound_share": bound * rates["burnish"] / case.tokens,
-        "loss_max_relative_difference": max(differences),
+        "loss_max_relative_difference": difference,
+        "trl_loss_max_relative_difference": apart(wanted, losses_of(theirs)),
         "records": len(case.documents),
         "tokens": case.tokens,
         "source": case.source,
@@ -168,13 +179,13 @@ def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
         "trl_default": str(DEFAULT),
         "trl_tried": {str(how): rate for how, rate in rated.items()},
         "burnish_twice": [rate_of(before), rate_of(after)],
-        "losses": {"burnish": found, "trl_fp32": wanted, "trl": theirs["losses"]},
+        "losses": {"burnish": found, "trl_fp32": wanted, "trl": losses_of(theirs)},
     }
     print(
         f"  burnish {rates['burnish']:.0f} tokens/s, TRL at its best ({best}) {rates['trl']:.0f}, by default "
         f"{rates['trl_default']:.0f}; memory {peaks['burnish'] / 1e9:.1f}, {peaks['trl'] / 1e9:.1f} and "
         f"{peaks['trl_default'] / 1e9:.1f} GB; {100 * bound * rates['burnish'] / case.tokens:.0f} % of the time is "
-        f"products that cannot be avoided; losses differ by at most {100 * max(differences):.2f} % of the first",
+        f"products that cannot be avoided; losses differ by at most {100 * difference:.2f} % of the first",
         flush=True,
     )
     return result
@@ -201,12 +212,14 @@ def main() -> None:
     for case in made:
         case.write(bench.case(case))
         found[case.name] = compare(bench, case, dtype)
-    first, kept = found[made[0].name], read_json(RESULT) if RESULT.is_file() else {}
+    kept = read_json(RESULT) if RESULT.is_file() else {}
     assert isinstance(kept, dict)
+    every = dict(sorted({**kept.get("cases", {}), **found}.items()))
+    first = next(iter(every.values()))  # case a, once it was measured
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
     result = {
         **{key: first[key] for key in keys},
-        "cases": {**kept.get("cases", {}), **found},
+        "cases": every,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}",
         "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
     }

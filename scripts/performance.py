@@ -75,7 +75,8 @@ def _peers(found: Any) -> str:
                 f"{memory(peak['burnish'])}, {memory(peak['trl'])}",
                 f"{case['memory_ratio']:.2f}",
                 f"{100 * case['bound_share']:.0f} %",
-                f"{100 * case['loss_max_relative_difference']:.2f} %",
+                f"{100 * case['loss_max_relative_difference']:.1f} %, "
+                f"{100 * case['trl_loss_max_relative_difference']:.1f} %",
             ]
         )
     head = ("case", "burnish", "TRL's best", "by default", "ratio", "memory", "ratio", "unavoidable", "loss")
