@@ -10,7 +10,19 @@ import yaml
 
 from burnish.files import read_json, write_json
 from burnish.report.markdown import table
-from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, moved, primary, signed, slices
+from burnish.report.numbers import (
+    amount,
+    bounds,
+    counted,
+    duration,
+    ends,
+    is_share,
+    memory,
+    moved,
+    primary,
+    signed,
+    slices,
+)
 from burnish.report.schema import DifferenceRow, Report, ScoreRow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,8 +108,7 @@ def _row(name: str, row: ScoreRow, difference: DifferenceRow | None, share: bool
     cells = [name, row.scoring or "", amount(row.value, share), ends(row.low, row.high, share), counted(row, share)]
     if difference is None:
         return [*cells, "", ""]
-    bounds = f"{signed(difference.low, share)} to {signed(difference.high, share)}"
-    return [*cells, signed(difference.value, share), bounds]
+    return [*cells, signed(difference.value, share), bounds(difference.low, difference.high, share)]
 
 
 if __name__ == "__main__":

@@ -67,14 +67,12 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
 
     def front(self) -> tuple[States, ...]:
         """What the first row holds, by layer; () where it holds nothing."""
-        if not self.length:
-            return ()
-        return tuple((k[0, :, : self.length], v[0, :, : self.length]) for k, v in zip(*self._whole(), strict=True))
-
-    def _whole(self) -> tuple[list[Tensor], list[Tensor]]:
-        keys, values = [k for k in self.keys if k is not None], [v for v in self.values if v is not None]
-        assert len(keys) == len(values) == len(self.keys), "a layer holds nothing"
-        return keys, values
+        states = []
+        for key, value in zip(self.keys, self.values, strict=True) if self.length else ():
+            assert key is not None
+            assert value is not None
+            states.append((key[0, :, : self.length], value[0, :, : self.length]))
+        return tuple(states)
 
     def width(self, time: int) -> int:
         """How many keys attention is given once `time` more tokens are held."""
@@ -137,22 +135,26 @@ def common_beginning(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def _read_row(
-    model: PreTrainedModel, rest: Sequence[Sequence[int]], members: Sequence[int], cache: RoomyCache, first: int
+    model: PreTrainedModel,
+    rest: Sequence[Sequence[int]],
+    members: Sequence[int],
+    cache: RoomyCache,
+    front: tuple[States, ...],
 ) -> Float[Tensor, "members hidden"]:
     """Put what is left of some prompts into the cache, in one row without padding; the last hidden state of each.
 
-    What the cache held before, `first` places, is the same in all its rows and stands before each of them.
+    `front`: what the cache holds, which is the same in all its rows and stands before each of them.
     """
     device = model.get_input_embeddings().weight.device
     lengths = [len(rest[i]) for i in members]
     spare = -sum(lengths) % ROUND
     tokens = torch.tensor([token for i in members for token in rest[i]] + [0] * spare, device=device)[None]
     documents = torch.tensor([n for n, i in enumerate(lengths) for _ in range(i)] + [-1] * spare)[None]
-    columns = torch.tensor([at for length in lengths for at in range(length)], device=device) + first
+    columns = torch.tensor([at for length in lengths for at in range(length)], device=device) + cache.length
     rows = torch.tensor([i for i in members for _ in rest[i]], device=device)
     positions = F.pad(columns, (0, spare))[None]
     cache.places = rows, columns
-    hidden = forward_kept(model, tokens, positions, packed_layout(documents.to(device), front=cache.front()), cache)
+    hidden = forward_kept(model, tokens, positions, packed_layout(documents.to(device), front=front), cache)
     cache.places = None
     return hidden[0, torch.tensor(lengths, device=device).cumsum(0) - 1]
 
@@ -192,10 +194,10 @@ def read_prompts(
         cache.length += size
     room = first + max(lengths) + min(spare, STEP)
     cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, rows, room)
-    rest = [prompt[size:] for prompt in prompts]
+    rest, front = [prompt[size:] for prompt in prompts], cache.front()
     last: dict[int, Tensor] = {}
     for members in rows_of(lengths, ROW):
-        last.update(zip(members, _read_row(model, rest, members, cache, first), strict=True))
+        last.update(zip(members, _read_row(model, rest, members, cache, front), strict=True))
     cache.length += max(lengths)
     following = torch.tensor(lengths, device=device) + first
     places = torch.arange(cache.length, device=device)[None]

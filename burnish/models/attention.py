@@ -331,10 +331,11 @@ def attention(
         raise ModelError(f"{type(module).__name__}: burnish's attention does not implement {found}")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(layout, Layout):
-        prefix = getattr(module, "prefix", None)
-        before = prefix.states(query.dtype) if isinstance(prefix, PrefixStates) else None
+        prefix, before = getattr(module, "prefix", None), None
         if layout.front:  # a prefix stands in the cache already
             before = layout.front[int(module.layer_idx)]  # type: ignore[arg-type]
+        elif isinstance(prefix, PrefixStates):
+            before = prefix.states(query.dtype)
         return _attend_packed(query, key, value, layout, scaling, sliding_window, before), None
     return _attend_cached(query, key, value, layout, scaling, sliding_window), None
 

@@ -81,11 +81,12 @@ def chunks(items: Sequence[Example], setup: Setup) -> list[list[Example]]:
     for item in items:
         text = setup.kind == "text"
         size = len(item.messages[0].content) // 4 if text else len(setup.renderer.prompt(asked(item)))
-        widest = max(widest, size + setup.answer_tokens)
+        size += setup.answer_tokens
+        widest = max(widest, size)
         full = found and (len(found[-1]) >= setup.chunk_items or (len(found[-1]) + 1) * widest > setup.chunk_tokens)
         if full or not found:
             found.append([])
-            widest = size + setup.answer_tokens
+            widest = size
         found[-1].append(item)
     return found
 
@@ -136,9 +137,7 @@ def _measure_chunk(
         _Ask(item, p.messages, setup.renderer.prompt(p.messages), p.left_out)
         for item, p in zip(chunk, prompts, strict=True)
     ]
-    if setup.kind != "classify":
-        return _generated(arm, asks, part, engine, setup)
-    if set(scorings) == {"generation"}:
+    if setup.kind != "classify" or set(scorings) == {"generation"}:
         return _generated(arm, asks, part, engine, setup)
     lines: list[Line] = []
     if "generation" in scorings:

@@ -17,7 +17,7 @@ from burnish.proof.summary import Line, paired
 from burnish.report.build import Kept
 from burnish.report.markdown import table
 from burnish.report.measured import task_from_json
-from burnish.report.numbers import amount, counted, duration, ends, is_share, memory, p_value, primary, signed
+from burnish.report.numbers import amount, bounds, counted, duration, ends, is_share, memory, p_value, primary, signed
 from burnish.report.schema import CostPart, MetricPart, Part, Report, ScoreRow
 
 FEW = 3  # differences that a sentence names one by one
@@ -129,6 +129,12 @@ def ahead_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str | No
     return next((a for a in names if all((a, b) in shown for b in names if b != a)), None)
 
 
+def unbeaten_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> list[MethodRow]:
+    """The methods that none is shown to be better than."""
+    beaten = {worse for _, worse in _shown(pairs)}
+    return [method for method in methods if method.name not in beaten]
+
+
 def said_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str:
     """Who is shown to be better than whom; of many differences, which methods are beaten by none."""
     shown, ahead = _shown(pairs), ahead_of(methods, pairs)
@@ -136,11 +142,10 @@ def said_of(methods: Sequence[MethodRow], pairs: Sequence[PairRow]) -> str:
         return f"{ahead} is better than every other method"
     if not shown:
         return "No method is shown to be better than another"
-    beaten = {worse for _, worse in shown}
-    best = [method.name for method in methods if method.name not in beaten]
+    best = [method.name for method in unbeaten_of(methods, pairs)]
     if len(shown) <= FEW or not best:
         return "; ".join(f"{a} is better than {b}" for a, b in shown)
-    rest = _listed([method.name for method in methods if method.name in beaten])
+    rest = _listed([method.name for method in methods if method.name not in best])
     return f"Nothing is shown to beat {_listed(best)}; each of the others ({rest}) is beaten by at least one method"
 
 
@@ -188,9 +193,14 @@ def pair_cells(found: Comparison) -> Iterator[list[str]]:
     """A row of `PAIRS` for each two methods."""
     share = is_share(found.metric)
     for pair in found.pairs:
-        bounds = f"{signed(pair.low, share)} to {signed(pair.high, share)}"
         better = {"a": f"{pair.a} is better", "b": f"{pair.b} is better", "none": "no difference"}[pair.shown]
-        yield [f"{pair.a} - {pair.b}", signed(pair.value, share), bounds, p_value(pair.p_value), better]
+        yield [
+            f"{pair.a} - {pair.b}",
+            signed(pair.value, share),
+            bounds(pair.low, pair.high, share),
+            p_value(pair.p_value),
+            better,
+        ]
 
 
 def markdown_of(found: Comparison) -> list[str]:
@@ -228,9 +238,9 @@ def next_of(found: Comparison, path: Path, command: str) -> tuple[str, str]:
     best = ahead_of(found.methods, found.pairs)
     if best is not None:
         return f"{command} chat {path / best}", ""
-    beaten = {worse for _, worse in _shown(found.pairs)}
-    unbeaten = [method for method in found.methods if method.name not in beaten]
-    least = min(unbeaten or found.methods, key=lambda method: method.cost.artifact_bytes).name
+    least = min(
+        unbeaten_of(found.methods, found.pairs) or found.methods, key=lambda method: method.cost.artifact_bytes
+    ).name
     why = "none is shown to be best; of those that nothing is shown to beat, this one has the smallest file"
     return f"{command} chat {path / least}", why
 

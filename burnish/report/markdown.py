@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from burnish.report.material import Case, Material
 from burnish.report.numbers import (
     amount,
+    bounds,
     counted,
     duration,
     ends,
@@ -86,8 +87,7 @@ def _arms(found: Material) -> Iterator[str]:
             other = differences.get(row.arm)
             apart = ["", "", ""]
             if other is not None:
-                bounds = f"{signed(other.low, share)} to {signed(other.high, share)}"
-                apart = [signed(other.value, share), bounds, p_value(other.p_value)]
+                apart = [signed(other.value, share), bounds(other.low, other.high, share), p_value(other.p_value)]
             rows.append([code(name), arm, row.scoring or "no model", *cells, *apart])
     yield from table(("slice", "arm", "read by", "value", "95 %", "n", "tuned -", "95 %", "p"), rows, left=3)
     left_out = len(slices(task)) - SLICES
@@ -166,8 +166,7 @@ def _kept(found: Material) -> Iterator[str]:
     for probe in part.probes:
         share = probe.unit == "share"
         values = [amount(probe.base, share), amount(probe.tuned, share), signed(probe.difference, share)]
-        bounds = f"{signed(probe.low, share)} to {signed(probe.high, share)}"
-        rows.append([code(probe.name), probe.unit, *values, bounds, f"{probe.count}"])
+        rows.append([code(probe.name), probe.unit, *values, bounds(probe.low, probe.high, share), f"{probe.count}"])
     yield from table(("probe", "unit", "base", "tuned", "tuned - base", "95 %", "n"), rows, left=2)
 
 

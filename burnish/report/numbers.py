@@ -60,6 +60,11 @@ def signed(value: float | None, share: bool) -> str:
     return f"{100 * value:+.1f}" if share else f"{value:+.3f}"
 
 
+def bounds(low: float | None, high: float | None, share: bool) -> str:
+    """The ends of a difference: `+12.0 to +31.4`."""
+    return f"{signed(low, share)} to {signed(high, share)}"
+
+
 def moved(weights: WeightsPart) -> str:
     """`moved by 0.86 % of their length`."""
     return f"moved by {100 * weights.relative_change:.2g} % of their length"

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from burnish.report.numbers import (
     amount,
+    bounds,
     counted,
     duration,
     ends,
@@ -187,4 +188,4 @@ def _cells(row: ScoreRow, share: bool) -> tuple[str, str, str, str]:
 def _difference(row: DifferenceRow | None, share: bool) -> tuple[str, str, str]:
     if row is None:
         return "", "", ""
-    return signed(row.value, share), f"{signed(row.low, share)} to {signed(row.high, share)}", p_value(row.p_value)
+    return signed(row.value, share), bounds(row.low, row.high, share), p_value(row.p_value)

@@ -6,6 +6,7 @@ from burnish.report.material import Material
 from burnish.report.numbers import (
     amount,
     arm_name,
+    bounds,
     counted,
     ends,
     is_share,
@@ -50,11 +51,14 @@ def tone(arm: str, task: TaskPart) -> Tone:
 
 
 def _drawn(row: ScoreRow, task: TaskPart) -> Interval:
-    share = is_share(task.metric)
-    interval = ends(row.low, row.high, share)
     name = joined([quoted(arm_name(row.arm)), _best(row.arm, task)])
-    note = f"{interval} · {counted(row, share)}"
-    return Interval(name, row.value, row.low, row.high, tone(row.arm, task), amount(row.value, share), note)
+    return scored(name, row, tone(row.arm, task), is_share(task.metric))
+
+
+def scored(name: Child, row: ScoreRow, tone: Tone, share: bool) -> Interval:
+    """A score as a row of an interval chart."""
+    note = f"{ends(row.low, row.high, share)} · {counted(row, share)}"
+    return Interval(name, row.value, row.low, row.high, tone, amount(row.value, share), note)
 
 
 def _best(arm: str, task: TaskPart) -> Html | None:
@@ -79,8 +83,7 @@ def _numbers(task: TaskPart, name: str) -> list[list[Child]]:
         if other is None:
             apart = ["", "", ""]
         else:
-            bounds = f"{signed(other.low, share)} to {signed(other.high, share)}"
-            apart = [signed(other.value, share), bounds, p_value(other.p_value)]
+            apart = [signed(other.value, share), bounds(other.low, other.high, share), p_value(other.p_value)]
         rows.append([quoted(row.arm), row.scoring or "no model", *cells, *apart])
     return rows
 

@@ -4,37 +4,31 @@ from pathlib import Path
 
 from burnish.report.comparison import HEAD, PAIRS, Comparison, PairRow, ahead_of, method_cells, next_of, pair_cells
 from burnish.report.numbers import (
-    amount,
     arm_name,
-    counted,
+    bounds,
     duration,
-    ends,
     is_share,
     memory,
     signed,
     span,
     ticks,
 )
-from burnish.report.page.arms import labels
+from burnish.report.page.arms import labels, scored
 from burnish.report.page.charts import Interval, Scale, Tone, bars, intervals
 from burnish.report.page.document import document
 from burnish.report.page.markup import Child, Html, folded, joined, next_step, numbers, quoted, section, table, tag
 from burnish.report.page.page import claimed
-from burnish.report.schema import ScoreRow
 
 CONTENTS = (("methods", "Methods"), ("pairs", "Each two"), ("cost", "Cost"), ("reports", "Reports"))
 
 
 def comparison_page(found: Comparison, path: Path) -> Html:
     """The whole file; the same bytes for the same runs. `path`: the directory, as the next command names it."""
-    links = [tag("li", tag("a", title, href=f"#{name}")) for name, title in CONTENTS]
-    contents = tag("nav", tag("ol", *links), aria_label="Contents")
-    main = tag("main", _methods(found), _pairs(found), _costs(found), _reports(found))
+    sections = [_methods(found), _pairs(found), _costs(found), _reports(found)]
     end = tag(
         "footer", tag("p", "Every number stands in comparison.json beside this page. Nothing is fetched or sent.")
     )
-    body = tag("body", _top(found, path), tag("div", contents, main, class_="body"), end)
-    return document("Methods side by side · burnish", body)
+    return document("Methods side by side · burnish", _top(found, path), CONTENTS, sections, end)
 
 
 def _top(found: Comparison, path: Path) -> Html:
@@ -59,19 +53,14 @@ def _methods(found: Comparison) -> Html:
     rows = [found.best_prompt, *(method.score for method in found.methods)]
     scale = span(rows, share)
     prompt = joined([quoted(arm_name(found.best_prompt.arm)), tag("small", "best prompt")])
-    drawn = [_interval(prompt, found.best_prompt, "prompt" if found.best_prompt.arm != "base" else "other", share)]
-    drawn += [_interval(quoted(method.name), method.score, "tuned", share) for method in found.methods]
+    drawn = [scored(prompt, found.best_prompt, "prompt" if found.best_prompt.arm != "base" else "other", share)]
+    drawn += [scored(quoted(method.name), method.score, "tuned", share) for method in found.methods]
     about = f"{found.metric.name} on {found.best_prompt.count} items, {found.metric.better} is better; the lines are "
     more = "95 % intervals of each arm by itself: whether two methods differ is said below"
     listed = table(HEAD, [[quoted(cell) for cell in row] for row in method_cells(found)], left=1)
     return section(
         "methods", "Each method", intervals(drawn, scale, labels(scale, share), about + more), numbers(listed)
     )
-
-
-def _interval(name: Child, row: ScoreRow, tone: Tone, share: bool) -> Interval:
-    note = f"{ends(row.low, row.high, share)} · {counted(row, share)}"
-    return Interval(name, row.value, row.low, row.high, tone, amount(row.value, share), note)
 
 
 def _pairs(found: Comparison) -> Html:
@@ -87,7 +76,7 @@ def _pairs(found: Comparison) -> Html:
 
 def _difference(pair: PairRow, share: bool) -> Interval:
     name = joined([quoted(pair.a), " − ", quoted(pair.b)])
-    note = f"{signed(pair.low, share)} to {signed(pair.high, share)}"
+    note = bounds(pair.low, pair.high, share)
     tone: Tone = "other" if pair.shown == "none" else "tuned"
     return Interval(name, pair.value, pair.low, pair.high, tone, signed(pair.value, share), note)
 

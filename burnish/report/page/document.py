@@ -1,5 +1,6 @@
 """The frame of a page: one file with its style sheet in it, which fetches, runs and sends nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from burnish.report.page.markup import Html, joined, tag
@@ -9,8 +10,11 @@ STYLE = Html(Path(__file__).with_name("style.css").read_text(encoding="utf-8"))
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def document(title: str, body: Html) -> Html:
-    """The whole file around a body."""
+def document(title: str, top: Html, contents: Sequence[tuple[str, str]], sections: Sequence[Html], end: Html) -> Html:
+    """The whole file; `contents` are the sections' names with their titles."""
+    links = [tag("li", tag("a", words, href=f"#{name}")) for name, words in contents]
+    listed = tag("nav", tag("ol", *links), aria_label="Contents")
+    body = tag("body", top, tag("div", listed, tag("main", *sections), class_="body"), end)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

@@ -47,10 +47,8 @@ def page(found: Material) -> Html:
         prompts(found),
         recipe(found),
     ]
-    links = [tag("li", tag("a", title, href=f"#{name}")) for name, title in CONTENTS]
-    contents = tag("nav", tag("ol", *links), aria_label="Contents")
-    body = tag("body", _top(found), tag("div", contents, tag("main", *sections), class_="body"), _end(found))
-    return document(f"{_badge(found)[0]} · {recipe_name(found.report.provenance.recipe)} · burnish", body)
+    title = f"{_badge(found)[0]} · {recipe_name(found.report.provenance.recipe)} · burnish"
+    return document(title, _top(found), CONTENTS, sections, _end(found))
 
 
 def _badge(found: Material) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from burnish.proof.summary import Line
 from burnish.report.material import Material
-from burnish.report.numbers import amount, signed
+from burnish.report.numbers import amount, bounds, signed
 from burnish.report.page.items import right_or_wrong
 from burnish.report.page.markup import Child, Html, next_step, passage, quoted, section, table, tag
 from burnish.report.schema import Probe
@@ -31,9 +31,8 @@ def retention(found: Material) -> Html:
 def _probe(probe: Probe) -> list[Child]:
     share = probe.unit == "share"
     name = tag("span", quoted(probe.name), tag("small", f"{probe.unit}, {probe.better} is better"))
-    bounds = f"{signed(probe.low, share)} to {signed(probe.high, share)}"
     values = [amount(probe.base, share), amount(probe.tuned, share), signed(probe.difference, share)]
-    return [name, *values, bounds, f"{probe.count}"]
+    return [name, *values, bounds(probe.low, probe.high, share), f"{probe.count}"]
 
 
 def _questions(pairs: list[Pair]) -> list[Html]:
