@@ -11,45 +11,36 @@ Prints the seconds of one pass over the case's records as JSON.
 
 import json
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.cases import documents_in
 from burnish.data.pack import micro_batches
+from burnish.models.device import best_seconds
 from burnish.models.load import load_base
 from burnish.models.seams import block_linears, sizes_of
-from burnish.types import IGNORE, TokenizedExample
+from burnish.types import IGNORE
 
 RANK = 16
 ROW = 1024
 REPEATS = 5
 
 
-def best_of(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of several calls; the first, which compiles, is left out."""
-    times = []
-    for _ in range(REPEATS + 1):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times[1:])
-
-
 def product(rows: int, inner: int, columns: int, dtype: torch.dtype) -> float:
     """Seconds of [rows, inner] x [inner, columns]."""
     left, right = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
-    return best_of(lambda: left @ right)
+    return best_seconds(lambda: left @ right, REPEATS)
 
 
 def linear(places: int, width_in: int, width_out: int, dtype: torch.dtype) -> float:
     """Seconds of a frozen map forward and back to its input; the weight lies as [out, in], as in `nn.Linear`."""
     x, grad = torch.randn(places, width_in).to(dtype), torch.randn(places, width_out).to(dtype)
     weight = torch.randn(width_out, width_in).to(dtype)
-    return best_of(lambda: torch.nn.functional.linear(x, weight)) + best_of(lambda: grad @ weight)
+    forward = best_seconds(lambda: torch.nn.functional.linear(x, weight), REPEATS)
+    return forward + best_seconds(lambda: grad @ weight, REPEATS)
 
 
 def lora(places: int, width_in: int, width_out: int, dtype: torch.dtype) -> float:
@@ -62,9 +53,7 @@ def lora(places: int, width_in: int, width_out: int, dtype: torch.dtype) -> floa
 def seconds_of(case: dict[str, Any], model: str, dtype: torch.dtype) -> float:
     """The unavoidable products of one pass over a case's records."""
     base = load_base(model, dtype="fp32" if dtype == torch.float32 else "bf16")
-    documents = [
-        TokenizedExample(str(i), tuple(d["tokens"]), tuple(d["trained"])) for i, d in enumerate(case["documents"])
-    ]
+    documents = documents_in(case)
     update, full = int(case["update"]), bool(case["full"])
     maps = Counter(sizes_of(linear_map) for linear_map in block_linears(base.model).values())
     vocabulary, width = base.model.get_output_embeddings().weight.shape

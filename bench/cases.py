@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from burnish.data.template import ChatTemplate
 from burnish.data.tokenize import Encoder
@@ -46,6 +47,11 @@ class Case:
         documents = [{"tokens": d.tokens, "trained": d.trained} for d in self.documents]
         value = {"documents": documents, "update": UPDATE, "rate": self.rate, "full": self.full}
         path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def documents_in(case: dict[str, Any]) -> list[TokenizedExample]:
+    """The documents of a case that was written."""
+    return [TokenizedExample(str(i), tuple(d["tokens"]), tuple(d["trained"])) for i, d in enumerate(case["documents"])]
 
 
 def cases(base: Base, names: Sequence[str]) -> list[Case]:

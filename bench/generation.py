@@ -1,9 +1,9 @@
 """Answers a second, beside transformers' own `generate`: python -m bench.generation RECIPE [--items 200] [--tokens 16].
 
 Two kinds of prompts, as the recipe's arms make them: eight fixed examples before each item, and four similar ones.
-burnish answers in its own chunks; transformers answers left-padded batches of the best size of those tried on the first
-items. Both are greedy and run in the dtype that a run would take, then once more on some items in fp32, where the
-answers must be the same. The last line is JSON; it also stands in bench/results/tables/generation.json.
+burnish answers in chunks of one size; transformers answers left-padded batches of the best size of those tried on the
+first items. Both are greedy and run in the dtype that a run would take, then once more on some items in fp32, where
+the answers must be the same. The last line is JSON; it also stands in bench/results/tables/generation.json.
 """
 
 import argparse
@@ -11,21 +11,18 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from burnish.files import write_json
+from bench.tables import keep
 from burnish.generation.decode import generate
 from burnish.models.load import Base, load_base
 from burnish.pipeline.start import Prepared, loaded_from, prepare
 from burnish.proof.arm import ArmContext, Rival, build
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "bench" / "results" / "tables" / "generation.json"
 ARMS = ("few_shot_8", "similar_4")
-CHUNK = 40  # items that a run asks together
+CHUNK = 40  # items asked together; a run asks as many as have room in the cache, at most 64
 BATCHES = (8, 16, 32)
 TRIED = 32  # items on which transformers' batch is chosen
 EXACT = 40  # items that are answered in fp32 too
@@ -112,8 +109,7 @@ def main() -> None:
     prepared = prepare(loaded_from(given.target, given.changes), print)
     found = {arm: compare(prepared, arm, given.items, given.tokens) for arm in ARMS}
     result = {"recipe": given.target, "dtype": str(prepared.base.dtype), "torch": torch.__version__, "arms": found}
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    write_json(RESULT, result)
+    keep("generation", result)
     print(json.dumps(result))
 
 

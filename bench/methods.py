@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from burnish.files import read_json, write_json
+from bench.tables import keep
+from burnish.files import read_json
 from burnish.methods.method import method_from
 from burnish.report.numbers import primary
 from burnish.report.schema import Report, ScoreRow
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "bench" / "results" / "tables" / "methods.json"
 STAGES = ("sweep", "trec6", "cad")
 PARAMETERS = 134_515_008  # of the built-in model; `auto` rates go by size
 TIMES = (1 / 3, 1.0, 3.0)  # the method's own rate, and what stands beside it
@@ -221,9 +221,7 @@ def main() -> None:
                 print("out of time; the same command goes on")
                 break
             run(given.work, cell)
-    TABLE.parent.mkdir(parents=True, exist_ok=True)
-    write_json(TABLE, table(given.work))
-    print(f"wrote {TABLE.relative_to(ROOT)}")
+    print(f"wrote {keep('methods', table(given.work)).relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ import json
 import sys
 from pathlib import Path
 
+from bench.cases import documents_in
 from burnish.methods.method import method_from
 from burnish.models.load import load_base
 from burnish.training.memory import peak_bytes
 from burnish.training.trainer import Trainer
-from burnish.types import TokenizedExample
 
 
 def main() -> None:
     """Train one case once, by the engine that `burnish run` uses."""
     case_path, model_path, result_path, dtype, updates = sys.argv[1:]
     case = json.loads(Path(case_path).read_text(encoding="utf-8"))
-    documents = [
-        TokenizedExample(str(i), tuple(d["tokens"]), tuple(d["trained"])) for i, d in enumerate(case["documents"])
-    ][: int(updates) * case["update"]]
+    documents = documents_in(case)[: int(updates) * case["update"]]
     base = load_base(model_path, dtype="fp32" if dtype == "fp32" else "bf16")
     trainer = Trainer(base.model, method_from("full" if case["full"] else "lora"), seed=0)
     done = []

@@ -23,14 +23,13 @@ from pathlib import Path
 import torch
 
 from bench.cases import Case, cases
-from burnish.files import read_json, write_json
+from bench.tables import keep, kept
 from burnish.methods.method import Start, method_from
 from burnish.methods.peft_format import save_adapter
 from burnish.models.device import bf16_is_faster
 from burnish.models.load import load_base
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "bench" / "results" / "tables" / "peers.json"
 TRIED = 2  # updates of a try; the first, which compiles, is not timed
 
 
@@ -212,9 +211,8 @@ def main() -> None:
     for case in made:
         case.write(bench.case(case))
         found[case.name] = compare(bench, case, dtype)
-    kept = read_json(RESULT) if RESULT.is_file() else {}
-    assert isinstance(kept, dict)
-    every = dict(sorted({**kept.get("cases", {}), **found}.items()))
+    before = kept("peers") or {"cases": {}}
+    every = dict(sorted({**before["cases"], **found}.items()))
     first = next(iter(every.values()))  # case a, once it was measured
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
     result = {
@@ -223,8 +221,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}",
         "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    write_json(RESULT, result)
+    keep("peers", result)
     print(json.dumps(result))
 
 

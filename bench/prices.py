@@ -5,15 +5,13 @@ The result is bench/results/tables/prices.json; docs/methods.md cites it. Run no
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
 
-from burnish.files import write_json
+from bench.tables import keep
 from burnish.models.device import bf16_is_faster
 from burnish.pipeline.price import DOCUMENTS, LENGTH, prices
 
-RESULT = Path(__file__).resolve().parent.parent / "bench" / "results" / "tables" / "prices.json"
 MODEL = "smollm2-135m-instruct"
 
 
@@ -23,7 +21,6 @@ def main() -> None:
     for price in prices(MODEL):
         print(price, flush=True)
         found.append(asdict(price))
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
     value = {
         "model": MODEL,
         "tokens": DOCUMENTS * LENGTH,
@@ -33,7 +30,7 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "methods": found,
     }
-    write_json(RESULT, value)
+    keep("prices", value)
 
 
 if __name__ == "__main__":

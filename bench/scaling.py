@@ -19,18 +19,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig
 
-from burnish.files import write_json
+from bench.tables import keep
 from burnish.methods.method import method_from
 from burnish.models import attention
-from burnish.models.device import bf16_is_faster
+from burnish.models.device import pick_dtype
 from burnish.training.memory import peak_bytes
 from burnish.training.trainer import Trainer
 from burnish.types import TokenizedExample
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "bench" / "results" / "tables" / "scaling.json"
 VOCABULARY = 49_152
 # hidden, inside of the MLP, layers, heads, key heads
 SIZES = {
@@ -84,11 +83,9 @@ def train(point: Point) -> dict[str, float]:
         tie_word_embeddings=True,
         max_position_embeddings=8192,
     )
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16 if bf16_is_faster() else torch.float32)
-    model = LlamaForCausalLM(config).eval().requires_grad_(False)
-    torch.set_default_dtype(before)
-    model.set_attn_implementation(attention.NAME)
+    dtype = pick_dtype("auto", torch.device("cpu"))
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention.NAME)
+    model.eval().requires_grad_(False)
     loaded = peak_bytes()
     trainer = Trainer(model, method_from({"name": "lora", "rank": point.rank}), micro_batch_tokens=point.micro_batch)
     draw = random.Random(0)
@@ -153,8 +150,7 @@ def main() -> None:
         return
     curves = {what: measured(what) for what in given.only}
     result = {"torch": torch.__version__, "date": datetime.now(UTC).date().isoformat(), "curves": curves}
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    write_json(RESULT, result)
+    keep("scaling", result)
 
 
 if __name__ == "__main__":

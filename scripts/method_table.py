@@ -2,17 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from burnish.files import read_json
+from bench.tables import kept
 from burnish.proof.statistics import wilson
 from burnish.report.markdown import table
 from burnish.report.numbers import memory
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "bench" / "results" / "tables" / "methods.json"
-PRICES = TABLE.with_name("prices.json")
 HEAD = (
     "method", "rate", "trec6, right of the test items", "95 % (first seed)", "CAD", "general text", "questions",
     "requests", "trains", "on disk", "memory", "s / 1,000 tokens",
@@ -50,10 +46,9 @@ def measured_tables() -> str:
 
 def saved_table() -> str:
     """What an update takes by each method, beside full fine-tuning, from bench/results/tables/prices.json."""
-    if not PRICES.is_file():
+    value = kept("prices")
+    if value is None:
         return "Not measured yet: `python -m bench.prices`.\n"
-    value = read_json(PRICES)
-    assert isinstance(value, dict)
     found = [row for row in value["methods"] if row["why_not"] is None]
     full = next(row for row in found if row["method"] == "full")
     head = ("method", "trains", "memory", "of full", "an update", "of full", "on disk")
@@ -79,11 +74,7 @@ def saved_table() -> str:
 
 
 def _methods() -> list[Mapping[str, Any]]:
-    if not TABLE.is_file():
-        return []
-    value = read_json(TABLE)
-    assert isinstance(value, dict)
-    return [row for row in value["methods"] if row["sweep"] or row["trec6"]]
+    return [row for row in (kept("methods") or {"methods": []})["methods"] if row["sweep"] or row["trec6"]]
 
 
 def _row(row: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bench.tables import kept
 from burnish.files import read_json
 from burnish.report.markdown import table
 from burnish.report.numbers import duration, memory
@@ -10,7 +11,6 @@ from burnish.report.schema import Report
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "bench" / "results"
-TABLES = KEPT / "tables"
 CASES = {
     "a": "a: mixed lengths, LoRA",
     "b": "b: CAD records, LoRA",
@@ -21,13 +21,8 @@ CASES = {
 
 def performance_tables() -> str:
     """Minutes to a verdict, the engine beside its peers, answers beside transformers."""
-    parts = [_minutes(), _peers(_read("peers")), _generation(_read("generation"))]
+    parts = [_minutes(), _peers(kept("peers")), _generation(kept("generation"))]
     return "\n".join(parts)
-
-
-def _read(name: str) -> Any:
-    path = TABLES / f"{name}.json"
-    return read_json(path) if path.is_file() else None
 
 
 def _minutes() -> str:

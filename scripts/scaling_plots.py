@@ -9,13 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from burnish.files import read_json
+from bench.tables import kept
 from burnish.report.markdown import table
 from burnish.report.numbers import duration, memory, ticks
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "bench" / "results" / "tables" / "scaling.json"
-DOCS = ROOT / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 ABOUT = {
     "length": "tokens of a document",
     "micro_batch": "tokens computed at once",
@@ -34,19 +32,17 @@ STYLE = (
 
 def pages() -> dict[Path, str]:
     """The plots that there are numbers for."""
-    found = _curves()
-    return {DOCS / f"scaling-{name}.svg": _plot(name, points) for name, points in found.items()}
+    curves = (kept("scaling") or {"curves": {}})["curves"]
+    return {DOCS / f"scaling-{name}.svg": _plot(name, points) for name, points in curves.items()}
 
 
 def tables() -> str:
     """Each plot with its numbers."""
-    found = _curves()
-    if not found:
+    value = kept("scaling")
+    if value is None:
         return "Not measured yet: `python -m bench.scaling`.\n"
-    value = read_json(TABLE)
-    assert isinstance(value, dict)
     lines = [f"torch {value['torch']}, {value['date']}.", ""]
-    for name, points in found.items():
+    for name, points in value["curves"].items():
         lines += [f"### By {ABOUT[name]}", "", f"![{ABOUT[name]}](scaling-{name}.svg)", ""]
         if name == "examples":
             rows = [[f"{p['examples']:,}", duration(p["seconds"])] for p in points]
@@ -55,14 +51,6 @@ def tables() -> str:
         rows = [[str(p[name]), f"{p['tokens_per_second']:.0f}", memory(p["peak_bytes"])] for p in points]
         lines += [*table((ABOUT[name], "tokens/s", "memory"), rows, left=0), ""]
     return "\n".join(lines)
-
-
-def _curves() -> dict[str, Sequence[Mapping[str, Any]]]:
-    if not TABLE.is_file():
-        return {}
-    value = read_json(TABLE)
-    assert isinstance(value, dict)
-    return dict(value["curves"])
 
 
 def _plot(name: str, points: Sequence[Mapping[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """Where a model runs and in which numbers: what "auto" means, decided by what this machine can do."""
 
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
@@ -50,9 +51,14 @@ def bf16_is_faster() -> bool:
 def product_seconds(dtype: torch.dtype, rows: int = 256, width: int = 768, repeats: int = 4) -> float:
     """The best time of a few products [rows, width] x [width, width]; the first one, which compiles, is left out."""
     left, right = torch.ones(rows, width, dtype=dtype), torch.ones(width, width, dtype=dtype)
+    return best_seconds(lambda: torch.nn.functional.linear(left, right), repeats)
+
+
+def best_seconds(work: Callable[[], object], repeats: int) -> float:
+    """The time of the quickest of several calls; the first one, which compiles, is left out."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        torch.nn.functional.linear(left, right)
+        work()
         times.append(time.perf_counter() - start)
     return min(times[1:])

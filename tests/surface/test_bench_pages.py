@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench import tables
 from bench.cases import stand_in
 from burnish.files import write_json
 from scripts import method_table, performance, scaling_plots
@@ -20,7 +21,7 @@ def test_a_plot_has_a_point_for_every_number_and_a_table_beside_it(
     examples = [{"examples": n, "seconds": n / 1000} for n in (100, 100_000)]
     table = tmp_path / "scaling.json"
     write_json(table, {"torch": "2", "date": "2026-01-01", "curves": {"length": lengths, "examples": examples}})
-    monkeypatch.setattr(scaling_plots, "TABLE", table)
+    monkeypatch.setattr(tables, "FOLDER", tmp_path)
     drawn = {path.name: ET.fromstring(text) for path, text in scaling_plots.pages().items()}
     assert {name: len(svg.findall(".//{*}circle")) for name, svg in drawn.items()} == {
         "scaling-length.svg": 6,
@@ -53,7 +54,7 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
     ]
     table = tmp_path / "methods.json"
     write_json(table, {"schema": 1, "methods": rows})
-    monkeypatch.setattr(method_table, "TABLE", table)
+    monkeypatch.setattr(tables, "FOLDER", tmp_path)
     text = method_table.measured_tables()
     assert "| `lora` | 0.001 † | 450 of 500 |" in text
     assert "| 34 → 8 | 12 | 1.0 kB | 2.0 GB | 1.2 |" in text
@@ -61,7 +62,7 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performance, "TABLES", tmp_path)
+    monkeypatch.setattr(tables, "FOLDER", tmp_path)
     text = performance.performance_tables()
     assert text.count("Not measured yet") == 2
     assert "| `cad` |" in text
