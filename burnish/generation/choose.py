@@ -59,7 +59,7 @@ def continuation_scores(
 
 def width_of(continuations: Sequence[Sequence[Sequence[int]]]) -> int:
     """The room that continuations take behind their prompts."""
-    return max(sum(len(tokens) - 1 for tokens in given) for given in continuations)
+    return max((sum(len(tokens) - 1 for tokens in given) for given in continuations), default=0)
 
 
 def _continued(

@@ -9,7 +9,6 @@ from time import perf_counter
 from torch import nn
 
 from burnish.errors import Interrupted
-from burnish.generation.cache import bytes_per_token
 from burnish.generation.decode import generate
 from burnish.pipeline.directory import RunDirectory
 from burnish.pipeline.events import Stage
@@ -20,8 +19,6 @@ from burnish.proof.measure import Setup, calibration_inputs
 from burnish.training.events import Event
 from burnish.training.memory import peak_bytes
 from burnish.types import Example, Message
-
-CACHE_BYTES = 768 << 20  # of keys and values of the items that are asked together, without the examples shown to them
 
 
 @dataclass(slots=True)
@@ -86,8 +83,6 @@ class Session:
                 calibration=calibration_inputs(prepared.dataset.train, seed),
                 length=prepared.tokenized.max_length,
                 seed=seed,
-                chunk_tokens=CACHE_BYTES // bytes_per_token(prepared.base.model),
-                answer_tokens=0 if prepared.task.kind == "text" else prepared.answer_tokens,
             )
         return self._setup
 

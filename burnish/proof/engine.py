@@ -6,11 +6,13 @@ from typing import Protocol
 
 from torch import nn
 
-from burnish.generation.cache import read_prompts
+from burnish.generation.cache import Prompts, bytes_per_token, read_prompts
 from burnish.generation.choose import continuation_scores, reference_nats, width_of
 from burnish.generation.decode import Generated, generate
 from burnish.models.attention import is_packed
 from burnish.types import TokenizedExample
+
+CACHE_BYTES = 1 << 30  # of keys and values that are held at once
 
 
 class Engine(Protocol):
@@ -35,7 +37,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelEngine:
-    """A loaded model, with the stop set and the longest answer of the run."""
+    """A loaded model, with the stop set and the longest answer of the run.
+
+    What is asked at once goes through the model in parts, so that keys and values never take more than `CACHE_BYTES`
+    where several prompts are held; the parts are a pure function of the prompts' lengths.
+    """
 
     model: nn.Module
     stop_ids: Set[int]
@@ -43,13 +49,16 @@ class ModelEngine:
 
     def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
         """Greedy, side by side."""
-        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=self.max_new_tokens)
+        return [
+            answer for part in self._parts(prompts, self.max_new_tokens) for answer in self._generated(prompts[part])
+        ]
 
     def continuations(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[float]]:
         """Each prompt forwarded once."""
-        return continuation_scores(self.model, prompts, continuations)
+        parts = self._parts(prompts, width_of(continuations))
+        return [row for part in parts for row in continuation_scores(self.model, prompts[part], continuations[part])]
 
     def both(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
@@ -57,11 +66,33 @@ class ModelEngine:
         """Each prompt forwarded once for the two."""
         if not is_packed(self.model):
             return self.generate(prompts), self.continuations(prompts, continuations)
-        read = read_prompts(self.model, prompts, max(self.max_new_tokens, width_of(continuations)))
-        scores = continuation_scores(self.model, prompts, continuations, read=read)
-        limit = self.max_new_tokens
-        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=limit, read=read), scores
+        answers: list[Generated] = []
+        scores: list[list[float]] = []
+        spare = max(self.max_new_tokens, width_of(continuations))
+        for part in self._parts(prompts, spare):
+            read = read_prompts(self.model, prompts[part], spare)
+            scores += continuation_scores(self.model, prompts[part], continuations[part], read=read)
+            answers += self._generated(prompts[part], read)
+        return answers, scores
 
     def reference(self, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
         """Packed rows."""
         return reference_nats(self.model, documents)
+
+    def _generated(self, prompts: Sequence[Sequence[int]], read: Prompts | None = None) -> list[Generated]:
+        limit = self.max_new_tokens
+        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=limit, read=read)
+
+    def _parts(self, prompts: Sequence[Sequence[int]], spare: int) -> list[slice]:
+        """Consecutive prompts that have room together: all, or halves of them."""
+        room = CACHE_BYTES // bytes_per_token(self.model)
+        found: list[slice] = []
+        waiting = [(0, len(prompts))]
+        while waiting:
+            start, end = waiting.pop()
+            if end - start > 1 and (end - start) * (max(map(len, prompts[start:end])) + spare) > room:
+                middle = (start + end) // 2
+                waiting += [(middle, end), (start, middle)]
+            elif end > start:
+                found.append(slice(start, end))
+        return found

@@ -44,9 +44,8 @@ class Setup:
     """What is the same for every arm of a run.
 
     `metrics`: the first decides, the others are shown. `calibration`: training inputs (`calibration_inputs`).
-    `length`: tokens of a window of raw text. `seed` is written into every line. A chunk is bounded in items and in the
-    tokens that it holds: its widest prompt without examples and `answer_tokens`, for each item. `averages` are kept
-    from the validation items to the held-out ones: between the two no arm's model changes.
+    `length`: tokens of a window of raw text. `seed` is written into every line. `averages` are kept from the
+    validation items to the held-out ones: between the two no arm's model changes.
     """
 
     renderer: Renderer
@@ -58,8 +57,7 @@ class Setup:
     length: int = 1024
     seed: int = 0
     chunk_items: int = 64
-    chunk_tokens: int = 8192
-    answer_tokens: int = 0
+    chunk_tokens: int = 16_384
     averages: dict[str, dict[str, float]] = field(
         default_factory=dict, repr=False, compare=False
     )  # by arm: `calibrate`
@@ -75,13 +73,12 @@ def calibration_inputs(train: Sequence[Example], seed: int) -> tuple[Example, ..
 
 
 def chunks(items: Sequence[Example], setup: Setup) -> list[list[Example]]:
-    """Consecutive items, bounded in number and in the tokens that they hold, the widest times the number."""
+    """Consecutive items, bounded in number and in the tokens of their own prompts, the widest times the number."""
     found: list[list[Example]] = []
     widest = 0
     for item in items:
         text = setup.kind == "text"
         size = len(item.messages[0].content) // 4 if text else len(setup.renderer.prompt(asked(item)))
-        size += setup.answer_tokens
         widest = max(widest, size)
         full = found and (len(found[-1]) >= setup.chunk_items or (len(found[-1]) + 1) * widest > setup.chunk_tokens)
         if full or not found:

@@ -6,10 +6,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from burnish.generation import cache
+from burnish.generation import cache, choose, decode
 from burnish.generation.choose import continuation_scores, reference_nats
 from burnish.generation.decode import Generated, generate
 from burnish.models import attention
+from burnish.proof import engine as engine_module
 from burnish.proof.engine import ModelEngine
 from burnish.types import TokenizedExample
 from tests.tiny_models import tiny_model
@@ -91,3 +92,31 @@ def test_prompts_that_were_read_for_scores_are_answered_as_if_they_were_read_ane
     assert answers == engine.generate(PROMPTS)
     for found, expected in zip(scores, engine.continuations(PROMPTS, labels), strict=True):
         assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_more_keys_and_values_are_held_than_there_is_room_for(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    read = cache.read_prompts
+
+    def watched(model: PreTrainedModel, prompts: list[tuple[int, ...]], spare: int, **more: bool) -> cache.Prompts:
+        held.append(len(prompts) * (max(map(len, prompts)) + spare) * cache.bytes_per_token(model))
+        return read(model, prompts, spare, **more)
+
+    for module in (engine_module, decode, choose):
+        monkeypatch.setattr(module, "read_prompts", watched)
+    prompts = [tuple(range(3, 3 + length)) for length in (9, 30, 4, 12, 12, 12, 12)]  # examples make one much longer
+    labels = [[(5, 6, 7), (8,)]] * len(prompts)
+    engine = ModelEngine(model, {399}, 6)
+    wanted = (engine.generate(prompts), engine.continuations(prompts, labels))
+    held.clear()
+    room = 60 * cache.bytes_per_token(model)
+    monkeypatch.setattr(engine_module, "CACHE_BYTES", room)
+    answers, scores = engine.both(prompts, labels)
+    assert (answers, engine.generate(prompts)) == (wanted[0], wanted[0])
+    for found, expected in zip([*scores, *engine.continuations(prompts, labels)], wanted[1] * 2, strict=True):
+        assert found == pytest.approx(expected, rel=1e-5)
+    if attention.is_packed(model):
+        assert held
+        assert max(held) <= room

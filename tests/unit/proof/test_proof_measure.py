@@ -390,9 +390,3 @@ def test_the_simple_rival_is_shown_but_is_no_prompt() -> None:
 def test_a_tie_between_kinds_goes_to_the_shorter_prompt_not_to_the_first_name() -> None:
     lines = [*rows("base", [0, 0]), *rows("few_shot_4", [1, 0], tokens=40), *rows("similar_1", [0, 1], tokens=20)]
     assert choose(lines, METRIC).best_prompt == "similar_1"
-
-
-def test_chunks_leave_room_for_answers() -> None:
-    made = setup("label_accuracy", chunk_tokens=100)
-    assert [len(chunk) for chunk in chunks(ITEMS, made)] == [8, 2]  # 10 to 12 tokens each
-    assert [len(chunk) for chunk in chunks(ITEMS, replace(made, answer_tokens=13))] == [4, 4, 2]
