@@ -245,10 +245,10 @@ def recipe_yaml(guess: Guess, data_path: str, model: str) -> str:
         "",
         "data:",
         f"  train: {_yaml(data_path)}",
-        f"  format: {settings.format}".ljust(34) + "# chat, instruction, completion, classification or text",
+        _noted(f"  format: {settings.format}", "chat, instruction, completion, classification or text"),
     ]
     if settings.fields:
-        lines += [f"  fields: {_yaml(dict(settings.fields))}".ljust(34) + "# our name: your column"]
+        lines += [_noted(f"  fields: {_yaml(dict(settings.fields))}", "our name: your column")]
     if settings.prompt:
         lines += [f"  prompt: {json.dumps(settings.prompt, ensure_ascii=False)}"]
     if settings.instruction:
@@ -257,11 +257,11 @@ def recipe_yaml(guess: Guess, data_path: str, model: str) -> str:
     elif guess.kind == "generate" and guess.format != "chat":
         lines += ['  # instruction: "Say in one sentence what you want."   # put before every item']
     if settings.group:
-        lines += [f"  group: {_yaml(settings.group)}".ljust(34) + "# equal values stay on one side of the split"]
+        lines += [_noted(f"  group: {_yaml(settings.group)}", "equal values stay on one side of the split")]
     lines += [_held_out_line(settings), ""]
-    lines += ["task:", f"  kind: {guess.kind}".ljust(34) + "# generate, classify or text"]
-    lines += [f"  metric: {guess.metric}".ljust(34) + "# chosen by the answers; shown before anything runs", ""]
-    lines += ["method: lora".ljust(34) + "# or full", ""]
+    lines += ["task:", _noted(f"  kind: {guess.kind}", "generate, classify or text")]
+    lines += [_noted(f"  metric: {guess.metric}", "chosen by the answers; shown before anything runs"), ""]
+    lines += [_noted("method: lora", "or full, bottleneck, prefix, prompt, ia3; [lora, full] compares"), ""]
     return "\n".join(lines)
 
 
@@ -271,8 +271,13 @@ def _held_out_line(settings: DataSettings) -> str:
     for name in ("test", "held_out", "eval", "dev"):
         other = path.with_name(path.name.replace("train", name))
         if other != path and other.is_file():
-            return "  held_out: auto".ljust(34) + f"# kept apart for the verdict; {other.name} stands beside it"
-    return "  held_out: auto".ljust(34) + "# kept apart for the verdict: a fifth, 60 to 500 records; or a file"
+            return _noted("  held_out: auto", f"kept apart for the verdict; {other.name} stands beside it")
+    return _noted("  held_out: auto", "kept apart for the verdict: a fifth, 60 to 500 records; or a file")
+
+
+def _noted(line: str, note: str) -> str:
+    """A line of the recipe and what it means, in a column where it fits; YAML wants white space before a comment."""
+    return f"{line:<32}  # {note}"
 
 
 def _yaml(value: object) -> str:

@@ -74,6 +74,13 @@ def test_the_recipe_loads_as_the_guess_did(tmp_path: Path) -> None:
     assert all(len(line) < 200 for line in written.split("\n"))
 
 
+def test_a_note_never_touches_what_it_explains(jsonl: Write) -> None:
+    path = jsonl([{"meaning representation": f"name[{n}]", "reference": f"There is a place {n}."} for n in range(30)])
+    written = recipe_yaml(guess(path), path.name, "m")
+    assert "fields: {prompt: meaning representation, completion: reference}  # our name" in written
+    assert not [line for line in written.split("\n") if "#" in line.lstrip()[1:] and "  # " not in line]
+
+
 def test_a_test_file_beside_the_data_is_pointed_at(jsonl: Write) -> None:
     records = [{"prompt": f"q{n}", "completion": f"some answer {n}"} for n in range(30)]
     path = jsonl(records, "train.jsonl")
