@@ -75,9 +75,9 @@ def test_the_recipe_loads_as_the_guess_did(tmp_path: Path) -> None:
 
 
 def test_a_note_never_touches_what_it_explains(jsonl: Write) -> None:
-    path = jsonl([{"meaning representation": f"name[{n}]", "reference": f"There is a place {n}."} for n in range(30)])
+    path = jsonl([{"meaning": f"name[{n}], food", "reference": f"A place {n} that serves food."} for n in range(30)])
     written = recipe_yaml(guess(path), path.name, "m")
-    assert "fields: {prompt: meaning representation, completion: reference}  # our name" in written
+    assert "fields: {prompt: meaning, completion: reference}  # our name" in written
     assert not [line for line in written.split("\n") if "#" in line.lstrip()[1:] and "  # " not in line]
 
 
