@@ -1,8 +1,8 @@
 """Every method on the same data: python -m bench.methods WORK [--only NAME ...] [--stage NAME ...] [--minutes M].
 
 Three stages; each cell is one `burnish run` in a process of its own, kept under WORK, so the same command goes on:
-`sweep`  three learning rates a method, judged on trec6's validation items with the held-out items closed, one seed;
-         of rates with equal scores the one with the lower validation loss is taken;
+`sweep`  three learning rates a method, judged by the loss on trec6's 200 validation records, one seed, the held-out
+         items closed; the rate that `auto` means is trained once, as the cell of the next stage, and read by its loss;
 `trec6`  the chosen rate on 1,000 training questions, base and tuned on the test items and on general questions;
 `cad`    the same on the CAD records, one seed, at the rate chosen on trec6.
 Where a method is not swept (yet), the later stages take the rate that `auto` means, and the table says so.
@@ -98,8 +98,8 @@ def score_of(report: Report) -> ScoreRow:
 
 
 def sweep_of(row: Row) -> list[Cell]:
-    """The cells among which a rate is chosen."""
-    return [Cell("sweep", row, float(f"{row.rate * times:.2g}"), 0) for times in TIMES]
+    """The cells among which a rate is chosen, by nothing but their validation loss."""
+    return [Cell("trec6" if times == 1 else "sweep", row, float(f"{row.rate * times:.2g}"), 0) for times in TIMES]
 
 
 def is_swept(work: Path, row: Row) -> bool:
@@ -108,15 +108,10 @@ def is_swept(work: Path, row: Row) -> bool:
 
 
 def chosen_rate(work: Path, row: Row) -> float:
-    """The rate with the best validation score, of equal ones the best loss; the method's own before it is swept."""
+    """The rate with the lowest validation loss; the method's own before it is swept."""
     if not is_swept(work, row):
         return float(f"{row.rate:.2g}")
-    scores = []
-    for cell in sweep_of(row):
-        report = report_of(work, cell)
-        assert report is not None
-        scores.append((score_of(report).value, -validation_loss(work, cell), -cell.rate))
-    return -max(scores)[2]
+    return min((validation_loss(work, cell), cell.rate) for cell in sweep_of(row))[1]
 
 
 def events_of(work: Path, cell: Cell, kind: str) -> list[dict[str, Any]]:
@@ -167,7 +162,7 @@ def table(work: Path) -> dict[str, object]:
         entry: dict[str, object] = {
             "method": row.name,
             "recipe": list(row.changes),
-            "sweep": [{"rate": cell.rate, **_numbers(work, cell)} for cell in swept],
+            "sweep": [{"rate": cell.rate, "validation_loss": validation_loss(work, cell)} for cell in swept],
             "rate": rate,
             "swept": is_swept(work, row),
         }

@@ -48,9 +48,10 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
         "torch": "2",
         "date": "2026-01-01",
     }
+    swept = [{"rate": rate, "validation_loss": loss} for rate, loss in ((6e-5, 0.3), (2e-5, 0.2), (7e-6, 0.4))]
     rows = [
         {"method": "lora", "rate": 1e-3, "swept": False, "sweep": [], "trec6": [cell], "cad": []},
-        {"method": "full", "rate": 2e-5, "swept": True, "sweep": [{**cell, "rate": 2e-5}], "trec6": [], "cad": []},
+        {"method": "full", "rate": 2e-5, "swept": True, "sweep": swept, "trec6": [cell, cell], "cad": [cell]},
     ]
     table = tmp_path / "methods.json"
     write_json(table, {"schema": 1, "methods": rows})
@@ -58,7 +59,8 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
     text = method_table.measured_tables()
     assert "| `lora` | 0.001 † | 450 of 500 |" in text
     assert "| 34 → 8 | 12 | 1.0 kB | 2.0 GB | 1.2 |" in text
-    assert "| `full` | 2e-05: 450 of 500, 0.200 nats \\* |" in text
+    assert "| `full` | 2e-05 | 450, 450 of 500 |" in text
+    assert "| `full` | 7e-06: 0.400 | 2e-05: 0.200 \\* | 6e-05: 0.300 |" in text
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
