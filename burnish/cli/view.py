@@ -143,7 +143,8 @@ def _spoken_of_results(event: Event) -> list[str]:
             f"{event.trainable_parameters:,} trained parameters, {share:.2%} of the model)"
         ]
     if isinstance(event, Opened):
-        again = f", opened {event.before} times before on this machine" if event.before else ""
+        times = "once" if event.before == 1 else f"{event.before} times"
+        again = f", opened {times} before on this machine" if event.before else ""
         return [f"everything is frozen; now the {event.count} held-out items are opened{again}"]
     if isinstance(event, Adopted):
         return [f"{event.lines:,} answers of {', '.join(event.arms)} are those of {event.source}: asked the same"]
