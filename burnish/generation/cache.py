@@ -11,7 +11,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from burnish.data.pack import rows_of
 from burnish.models.adapters import frame_of
-from burnish.models.attention import CacheLayout, States, forward_cached, forward_kept, packed_layout, prefixes
+from burnish.models.attention import forward_cached, forward_kept, packed_layout, prefixes
+from burnish.models.cached_attention import CacheLayout, States
 from burnish.models.seams import layers_of
 
 ROW = 2048  # tokens of prompts at a time, whole prompts without padding between them
@@ -71,7 +72,7 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         for key, value in zip(self.keys, self.values, strict=True) if self.length else ():
             assert key is not None
             assert value is not None
-            states.append((key[0, :, : self.length], value[0, :, : self.length]))
+            states.append((key[0, :, : self.length].contiguous(), value[0, :, : self.length].contiguous()))
         return tuple(states)
 
     def width(self, time: int) -> int:
@@ -81,18 +82,6 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
         """Tokens held."""
         return self.length
-
-    def repeated(self, rows: int, room: int) -> "RoomyCache":
-        """One row's content as the beginning of `rows` rows."""
-        other = RoomyCache(len(self.keys), rows, room)
-        for mine, theirs in ((self.keys, other.keys), (self.values, other.values)):
-            for layer, held in enumerate(mine):
-                assert held is not None
-                new = held.new_zeros(rows, held.shape[1], other.room, held.shape[3])
-                new[:, :, : self.length] = held[:, :, : self.length]
-                theirs[layer] = new
-        other.length = self.length
-        return other
 
     def keep_rows(self, rows: Int[Tensor, "kept"]) -> None:
         """Let the other rows go; `rows` ascend. The kept ones move up in place, so that no second cache is needed."""
@@ -106,9 +95,10 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
 
 @dataclass(slots=True)
 class Prompts:
-    """Prompts that went through the model: the cache, the positions it holds, and each row's last hidden state."""
+    """Prompts that went through the model: what each row holds behind `front`, and its last hidden state."""
 
     cache: RoomyCache
+    front: tuple[States, ...]  # by layer: what all rows begin with, held once; () where they have nothing in common
     keys: Int[Tensor, "rows keys"]  # position of everything in the cache, -1 for padding
     last: Float[Tensor, "rows hidden"]
     following: Int[Tensor, "rows"]  # the position of each row's next token
@@ -143,30 +133,41 @@ def _read_row(
 ) -> Float[Tensor, "members hidden"]:
     """Put what is left of some prompts into the cache, in one row without padding; the last hidden state of each.
 
-    `front`: what the cache holds, which is the same in all its rows and stands before each of them.
+    `front` stands before each of them.
     """
     device = model.get_input_embeddings().weight.device
     lengths = [len(rest[i]) for i in members]
     spare = -sum(lengths) % ROUND
     tokens = torch.tensor([token for i in members for token in rest[i]] + [0] * spare, device=device)[None]
     documents = torch.tensor([n for n, i in enumerate(lengths) for _ in range(i)] + [-1] * spare)[None]
-    columns = torch.tensor([at for length in lengths for at in range(length)], device=device) + cache.length
+    columns = torch.tensor([at for length in lengths for at in range(length)], device=device)
     rows = torch.tensor([i for i in members for _ in rest[i]], device=device)
-    positions = F.pad(columns, (0, spare))[None]
+    positions = F.pad(columns + _size(front), (0, spare))[None]
     cache.places = rows, columns
     hidden = forward_kept(model, tokens, positions, packed_layout(documents.to(device), front=front), cache)
     cache.places = None
     return hidden[0, torch.tensor(lengths, device=device).cumsum(0) - 1]
 
 
-def _with_prefix(model: PreTrainedModel, cache: RoomyCache, size: int) -> RoomyCache:
-    """The trained keys and values of a prefix as the beginning of an empty cache of one row."""
+def _size(front: tuple[States, ...]) -> int:
+    return front[0][0].shape[1] if front else 0
+
+
+def _read_front(model: PreTrainedModel, tokens: Sequence[int]) -> tuple[States, ...]:
+    """What stands before every prompt: a trained prefix, and behind it their common beginning."""
+    first = frame_of(model).first
+    cache = RoomyCache(len(layers_of(model)), 1, first + len(tokens))
     for layer, module in prefixes(model).items():
         states = module.states(model.dtype)
         if states is not None:
             cache.update(states[0][None], states[1][None], layer)
-    cache.length = size
-    return cache
+    cache.length = first
+    if tokens:
+        keys = torch.arange(first + len(tokens), device=model.get_input_embeddings().weight.device)[None]
+        given = torch.tensor([list(tokens)], device=keys.device)
+        forward_cached(model, given, CacheLayout(keys[:, first:], keys), cache)
+        cache.length += len(tokens)
+    return cache.front()
 
 
 @torch.no_grad()
@@ -175,31 +176,21 @@ def read_prompts(
 ) -> Prompts:
     """Run prompts through the model, their common beginning once; `spare`: what may follow them, in tokens.
 
-    In the cache they stand side by side, each row with nothing behind its end: position -1, never seen. A prefix of the
-    model's stands before them, reserved slots are their first tokens.
+    What they begin with is held once; behind it they stand side by side in the cache, each row with nothing behind its
+    end: position -1, never seen. A prefix of the model's stands before them, reserved slots are their first tokens.
     """
-    device = model.get_input_embeddings().weight.device
-    frame = frame_of(model)
-    slots = tuple(-1 - slot for slot in range(frame.slots))
+    slots = tuple(-1 - slot for slot in range(frame_of(model).slots))
     prompts = [slots + tuple(prompt) for prompt in prompts]
-    layers = len(layers_of(model))
-    size = common_beginning(prompts) if share and len(prompts) > 1 else 0
-    first, rows = frame.first + size, len(prompts)
-    lengths = [len(prompt) - size for prompt in prompts]
-    cache = _with_prefix(model, RoomyCache(layers, 1, first), frame.first)
-    if size:
-        tokens = torch.tensor([list(prompts[0][:size])], device=device)
-        keys = torch.arange(first, device=device)[None]
-        forward_cached(model, tokens, CacheLayout(keys[:, frame.first :], keys), cache)
-        cache.length += size
-    room = first + max(lengths) + min(spare, STEP)
-    cache = cache.repeated(rows, room) if cache.length else RoomyCache(layers, rows, room)
-    rest, front = [prompt[size:] for prompt in prompts], cache.front()
+    shared = common_beginning(prompts) if share and len(prompts) > 1 else 0
+    front = _read_front(model, prompts[0][:shared])
+    rest = [prompt[shared:] for prompt in prompts]
+    lengths = [len(own) for own in rest]
+    cache = RoomyCache(len(layers_of(model)), len(prompts), max(lengths) + min(spare, STEP))
     last: dict[int, Tensor] = {}
     for members in rows_of(lengths, ROW):
         last.update(zip(members, _read_row(model, rest, members, cache, front), strict=True))
-    cache.length += max(lengths)
-    following = torch.tensor(lengths, device=device) + first
-    places = torch.arange(cache.length, device=device)[None]
-    keys = torch.where(places < following[:, None], places, -1)
-    return Prompts(cache, keys, torch.stack([last[row] for row in range(rows)]), following)
+    cache.length = max(lengths)
+    ends = torch.tensor(lengths, device=last[0].device)
+    places = torch.arange(cache.length, device=ends.device)[None]
+    keys = torch.where(places < ends[:, None], places + _size(front), -1)
+    return Prompts(cache, front, keys, torch.stack([last[row] for row in range(len(rest))]), ends + _size(front))

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from burnish.data.pack import micro_batches
 from burnish.generation.cache import Prompts, read_prompts
 from burnish.models.adapters import frame_of
-from burnish.models.attention import CacheLayout, forward_cached, forward_hidden, is_packed
+from burnish.models.attention import forward_cached, forward_hidden, is_packed
+from burnish.models.cached_attention import CacheLayout
 from burnish.models.head import nats_of_targets
 from burnish.types import IGNORE, TokenizedExample
 
@@ -85,7 +86,7 @@ def _continued(
     tokens, positions, segments = tokens.to(device), positions.to(device), segments.to(device)
     keys = torch.cat([state.keys, positions], 1)
     key_segments = torch.cat([torch.full_like(state.keys, -1), segments], 1)
-    layout = CacheLayout(positions, keys, segments, key_segments)
+    layout = CacheLayout(positions, keys, segments, key_segments, state.front)
     return forward_cached(model, tokens, layout, state.cache)
 
 

@@ -8,7 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from burnish.generation.cache import Prompts, read_prompts
-from burnish.models.attention import CacheLayout, forward_cached, is_packed
+from burnish.models.attention import forward_cached, is_packed
+from burnish.models.cached_attention import CacheLayout
 from burnish.models.head import head_of
 
 
@@ -64,7 +65,7 @@ def generate(
                 t.index_select(0, kept) for t in (rows, chosen, positions, keys, done)
             )
         keys = torch.cat([keys, positions[:, None]], 1)
-        layout = CacheLayout(positions[:, None], keys)
+        layout = CacheLayout(positions[:, None], keys, front=state.front)
         hidden = forward_cached(model, chosen[:, None], layout, state.cache)[:, 0]
         state.cache.length += 1
         positions = positions + 1

@@ -15,7 +15,8 @@ from transformers import DynamicCache, PreTrainedModel
 from burnish.errors import MethodError
 from burnish.methods.method import PROMPT_KEY, MethodConfig, Start, refuse_fields, start_tokens
 from burnish.models.adapters import make_room, new_parameter
-from burnish.models.attention import CacheLayout, PrefixStates, forward_cached, is_packed, prefixes
+from burnish.models.attention import PrefixStates, forward_cached, is_packed, prefixes
+from burnish.models.cached_attention import CacheLayout
 from burnish.models.seams import blocks_of
 
 RANDOM_STD = 0.02

@@ -7,27 +7,26 @@ argument through the model's own forward.
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
 from burnish.errors import ModelError
 from burnish.models.adapters import Switched
+from burnish.models.cached_attention import Cache, CacheLayout, States, attend_cached
 from burnish.types import Batch, Frame
 
 NAME = "burnish"
 HARMLESS = frozenset(
     {"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"}
 )
-States: TypeAlias = tuple[Float[Tensor, "kv_heads prefix head"], Float[Tensor, "kv_heads prefix head"]]
-BLOCK = 256  # queries of a long prompt at a time
-EXPLICIT_UP_TO = 1024  # longer documents go through scaled_dot_product_attention, which never holds all scores at once
+BLOCK = 256  # queries of a document at a time: what is above the diagonal is not computed
+EXPLICIT_UP_TO = 1024  # longer documents are trained through scaled_dot_product_attention, which keeps no scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,51 +46,6 @@ class Layout:
     groups: tuple[Group, ...]
     scatter: Int[Tensor, "places"]  # for each place of the flattened rows, its place in the concatenated groups
     front: tuple[States, ...] = ()  # by layer: keys and values that a cache holds, which stand before every document
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CacheLayout:
-    """Positions of queries and of everything in the cache; -1 marks what is no token.
-
-    With segments, several continuations of one row stand side by side: a query sees the keys of segment -1, which all
-    share, and those of its own segment.
-    """
-
-    queries: Int[Tensor, "rows time"]
-    keys: Int[Tensor, "rows keys"]
-    query_segments: Int[Tensor, "rows time"] | None = None
-    key_segments: Int[Tensor, "rows keys"] | None = None
-    filled: int | None = None  # keys that are held; behind them stand zeros that nothing sees
-    masks: dict[tuple[int | None, torch.dtype], Tensor] = field(default_factory=dict)  # every layer asks for the same
-
-    def widened(self, width: int) -> "CacheLayout":
-        """The same for a cache that shows `width` keys."""
-        filled = self.keys.shape[1]
-        keys = F.pad(self.keys, (0, width - filled), value=-1)
-        segments = None if self.key_segments is None else F.pad(self.key_segments, (0, width - filled))
-        return CacheLayout(self.queries, keys, self.query_segments, segments, filled)
-
-    def mask(self, window: int | None, dtype: torch.dtype) -> Float[Tensor, "rows time keys"]:
-        """What is added to the scores: 0 where a query sees a key, else the lowest number."""
-        if (window, dtype) not in self.masks:
-            distance = self.queries[:, :, None] - self.keys[:, None]
-            seen: Bool[Tensor, "rows time keys"] = (distance >= 0) & (self.keys[:, None] >= 0)
-            if window is not None:
-                seen = seen & (distance < window)
-            if self.query_segments is not None and self.key_segments is not None:
-                own = self.key_segments[:, None] == self.query_segments[:, :, None]
-                seen = seen & (own | (self.key_segments[:, None] < 0))
-            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-            self.masks[window, dtype] = mask.masked_fill_(~seen, torch.finfo(dtype).min)
-        return self.masks[window, dtype]
-
-
-@runtime_checkable
-class Cache(Protocol):
-    """What the attention seam asks of a cache; the rest is between it and transformers."""
-
-    def width(self, time: int) -> int:
-        """How many keys a layer is given once `time` more tokens are held."""
 
 
 def bucket(length: int) -> int:
@@ -189,29 +143,47 @@ def _attend_group(
     window: int | None,
     before: States | None,
 ) -> Float[Tensor, "count*length heads head"]:
-    """Causal attention inside each document of one group; `before` stands in front of each, uncopied."""
+    """Causal attention inside each document of one group, a block of queries at a time; `before` stands in front."""
     heads, count, length, head = query.shape
-    kv_heads = key.shape[0]
-    repeat = heads // kv_heads
-    size = 0 if before is None else before[0].shape[1]
-    if size + length > EXPLICIT_UP_TO:
+    kv_heads, size = len(key), 0 if before is None else before[0].shape[1]
+    if torch.is_grad_enabled() and size + length > EXPLICIT_UP_TO:
         return _attend_long(query, key, value, scaling, window, before)
-    q = query.view(kv_heads, repeat, count, length, head).permute(0, 2, 1, 3, 4)
-    q = q.reshape(kv_heads * count, repeat * length, head)
+    q = query.view(kv_heads, -1, count, length, head).transpose(1, 2)
     k, v = (t.reshape(kv_heads * count, length, head) for t in (key, value))
+    blocks = []
+    for start in range(0, length, BLOCK):
+        end = min(start + BLOCK, length)
+        mixed = _attend_block(q[..., start:end, :], k[:, :end], v[:, :end], scaling, window, before)
+        blocks.append(mixed.view(kv_heads, count, -1, end - start, head))
+    mixed = blocks[0] if len(blocks) == 1 else torch.cat(blocks, 3)
+    return mixed.permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
+
+
+def _attend_block(
+    query: Float[Tensor, "kv_heads count repeat block head"],
+    key: Float[Tensor, "kv_heads*count keys head"],
+    value: Float[Tensor, "kv_heads*count keys head"],
+    scaling: float,
+    window: int | None,
+    before: States | None,
+) -> Float[Tensor, "kv_heads*count repeat*block head"]:
+    """The last `block` queries of documents with all keys up to them; what stands before is not copied for each."""
+    kv_heads, _, repeat, block, head = query.shape
+    size = 0 if before is None else before[0].shape[1]
+    q = query.reshape(len(key), repeat * block, head)
     behind = 0 if window is None else size  # without a window everything sees all of what stands before it
-    mask = _causal(length, window, repeat, behind, q.dtype, q.device)
-    scores = torch.baddbmm(mask[..., behind:], q, k.transpose(1, 2), alpha=scaling)
+    mask = _causal(block, window, repeat, behind + key.shape[1] - block, q.dtype, q.device)
+    scores = torch.baddbmm(mask[..., behind:], q, key.transpose(1, 2), alpha=scaling)
     if before is not None:  # all queries of all documents against the one beginning: one product for each head
-        front = torch.bmm(q.view(kv_heads, -1, head), before[0].transpose(1, 2)) * scaling
+        front = torch.bmm(q.reshape(kv_heads, -1, head), before[0].transpose(1, 2)) * scaling
         front = front.view(*scores.shape[:2], size)
         scores = torch.cat([front if window is None else front + mask[..., :size], scores], -1)
     weights = torch.softmax(scores, -1)
-    mixed = torch.bmm(weights[..., size:], v)
+    mixed = torch.bmm(weights[..., size:], value)
     if before is not None:
         of_front = torch.bmm(weights[..., :size].reshape(kv_heads, -1, size), before[1])
         mixed = mixed + of_front.view(mixed.shape)
-    return mixed.view(kv_heads, count, repeat, length, head).permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
+    return mixed
 
 
 def _attend_long(
@@ -277,40 +249,6 @@ def _in_front(
     return torch.cat([prefix[0], shared[0]], 1), torch.cat([prefix[1], shared[1]], 1)
 
 
-def _attend_cached(
-    query: Float[Tensor, "rows heads time head"],
-    key: Float[Tensor, "rows kv_heads keys head"],
-    value: Float[Tensor, "rows kv_heads keys head"],
-    layout: CacheLayout,
-    scaling: float,
-    window: int | None,
-) -> Float[Tensor, "rows time heads head"]:
-    rows, heads, time, head = query.shape
-    kv_heads, keys = key.shape[1:3]
-    repeat = heads // kv_heads
-    mask, filled = layout.mask(window, query.dtype), layout.filled or keys
-    if time * keys > 1 << 14:
-        parts = []
-        for start in range(0, time, BLOCK):  # what was appended after a block's queries is never seen by them
-            end = min(start + BLOCK, time)
-            until = filled - time + end
-            parts.append(
-                F.scaled_dot_product_attention(
-                    query[:, :, start:end],
-                    key[:, :, :until],
-                    value[:, :, :until],
-                    attn_mask=mask[:, None, start:end, :until],
-                    scale=scaling,
-                    enable_gqa=repeat > 1,
-                )
-            )
-        return torch.cat(parts, 2).transpose(1, 2)
-    q = query.reshape(rows, kv_heads, repeat * time, head)
-    scores = (q @ key.transpose(2, 3)).mul_(scaling).view(rows, kv_heads, repeat, time, keys)
-    weights = torch.softmax(scores + mask[:, None, None], -1).view(rows, kv_heads, repeat * time, keys)
-    return (weights @ value).view(rows, heads, time, head).transpose(1, 2)
-
-
 def attention(
     module: nn.Module,
     query: Float[Tensor, "rows heads time head"],
@@ -330,14 +268,14 @@ def attention(
         found = ", ".join(unknown) or "a mask, dropout, attention that is not causal, or no layout"
         raise ModelError(f"{type(module).__name__}: burnish's attention does not implement {found}")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if isinstance(layout, Layout):
-        prefix, before = getattr(module, "prefix", None), None
-        if layout.front:  # a prefix stands in the cache already
-            before = layout.front[int(module.layer_idx)]  # type: ignore[arg-type]
-        elif isinstance(prefix, PrefixStates):
-            before = prefix.states(query.dtype)
-        return _attend_packed(query, key, value, layout, scaling, sliding_window, before), None
-    return _attend_cached(query, key, value, layout, scaling, sliding_window), None
+    prefix, before = getattr(module, "prefix", None), None
+    if layout.front:  # a prefix stands in it already
+        before = layout.front[int(module.layer_idx)]  # type: ignore[arg-type]
+    if isinstance(layout, CacheLayout):
+        return attend_cached(query, key, value, layout, scaling, sliding_window, before), None
+    if before is None and isinstance(prefix, PrefixStates):
+        before = prefix.states(query.dtype)
+    return _attend_packed(query, key, value, layout, scaling, sliding_window, before), None
 
 
 AttentionInterface.register(NAME, attention)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import nn
 
-from burnish.generation.cache import Prompts, bytes_per_token, read_prompts
+from burnish.generation.cache import Prompts, bytes_per_token, common_beginning, read_prompts
 from burnish.generation.choose import continuation_scores, reference_nats, width_of
 from burnish.generation.decode import Generated, generate
 from burnish.models.attention import is_packed
@@ -90,9 +90,15 @@ class ModelEngine:
         waiting = [(0, len(prompts))]
         while waiting:
             start, end = waiting.pop()
-            if end - start > 1 and (end - start) * (max(map(len, prompts[start:end])) + spare) > room:
+            if end - start > 1 and _places(prompts[start:end], spare) > room:
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]
             elif end > start:
                 found.append(slice(start, end))
         return found
+
+
+def _places(prompts: Sequence[Sequence[int]], spare: int) -> int:
+    """What prompts take of a cache, in tokens; their common beginning is held once."""
+    shared = common_beginning(prompts)
+    return shared + len(prompts) * (max(map(len, prompts)) - shared + spare)

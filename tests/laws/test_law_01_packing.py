@@ -22,9 +22,12 @@ def test_packed_rows_give_the_loss_and_gradient_of_the_documents_alone(case: Cas
     assert distance(gradient(trainer), vector) < 1e-5
 
 
+@pytest.mark.parametrize("road", ["EXPLICIT_UP_TO", "BLOCK"])
 @cases(["mistral", "gemma3", "gpt2"], spare_models=True)
-def test_long_documents_take_another_road_to_the_same_result(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "EXPLICIT_UP_TO", 16)
+def test_long_documents_take_another_road_to_the_same_result(
+    case: Case, road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, road, 16)
     given = documents()
     nats, vector = alone(case, given)
     trainer = case.trainer()

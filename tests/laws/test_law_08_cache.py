@@ -14,6 +14,7 @@ import torch
 from burnish.generation.cache import common_beginning, read_prompts
 from burnish.generation.choose import continuation_scores, reference_nats
 from burnish.generation.decode import generate
+from burnish.models import attention, cached_attention
 from burnish.models.adapters import frame_of
 from burnish.models.head import head_of
 from burnish.types import TokenizedExample
@@ -87,6 +88,21 @@ def test_prompts_end_in_the_logits_of_the_whole_forward(case: Case, kind: str) -
         for row, prompt in enumerate(given):
             assert distance(head.logits(state.last[row, None])[0], logits_of(model, prompt)[-1]) < 1e-5
         assert state.following.tolist() == [frame_of(model).size + len(prompt) for prompt in given]
+
+
+@KINDS
+@cases(["mistral", "gemma3", "gpt2"], spare_models=True)
+@torch.no_grad()
+def test_so_do_prompts_that_are_attended_in_blocks(case: Case, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "BLOCK", 8)
+    monkeypatch.setattr(cached_attention, "BLOCK", 4)
+    monkeypatch.setattr(cached_attention, "EXPLICIT_UP_TO", 0)
+    model, given = case.trainer().model, prompts(kind)
+    wanted = [logits_of(model, prompt)[-1] for prompt in given]
+    for share in (True, False):
+        state = read_prompts(model, given, 1, share=share)
+        for row, logits in enumerate(wanted):
+            assert distance(head_of(model).logits(state.last[row, None])[0], logits) < 1e-5
 
 
 @KINDS

@@ -57,9 +57,10 @@ def test_so_does_one_that_is_repeated_in_several_rows(case: Case) -> None:
     check(case, 100)
 
 
+@pytest.mark.parametrize("road", ["EXPLICIT_UP_TO", "BLOCK"])
 @cases(["mistral", "gemma3", "gpt2"], spare_models=True)
-def test_so_do_long_documents(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "EXPLICIT_UP_TO", 8)
+def test_so_do_long_documents(case: Case, road: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, road, 8)
     given = alike()
     nats, vector = alone(case, given)
     trainer = case.trainer(capacity=512)

@@ -7,7 +7,8 @@ import torch
 
 from burnish.data.pack import batch_of, micro_batches, rows_of
 from burnish.errors import ModelError
-from burnish.models.attention import CacheLayout, attention, bucket, forward_hidden, packed_layout
+from burnish.models.attention import attention, bucket, forward_hidden, packed_layout
+from burnish.models.cached_attention import CacheLayout
 from burnish.types import Frame, TokenizedExample
 from tests.tiny_models import tiny_model
 

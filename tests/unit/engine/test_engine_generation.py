@@ -101,12 +101,16 @@ def test_no_more_keys_and_values_are_held_than_there_is_room_for(
     read = cache.read_prompts
 
     def watched(model: PreTrainedModel, prompts: list[tuple[int, ...]], spare: int, **more: bool) -> cache.Prompts:
-        held.append(len(prompts) * (max(map(len, prompts)) + spare) * cache.bytes_per_token(model))
-        return read(model, prompts, spare, **more)
+        found = read(model, prompts, spare, **more)
+        shared = found.front[0][0].shape[1] if found.front else 0  # held once
+        held.append((shared + len(prompts) * (found.cache.length + spare)) * cache.bytes_per_token(model))
+        return found
 
     for module in (engine_module, decode, choose):
         monkeypatch.setattr(module, "read_prompts", watched)
-    prompts = [tuple(range(3, 3 + length)) for length in (9, 30, 4, 12, 12, 12, 12)]  # examples make one much longer
+    apart = [tuple(range(3 + length, 3 + 2 * length)) for length in (9, 30, 4, 12, 13, 12, 11)]  # one is much longer
+    alike = [(*range(3, 33), 50 + n) for n in range(4)]  # 31 tokens each, of which 30 are held once
+    prompts = apart + alike
     labels = [[(5, 6, 7), (8,)]] * len(prompts)
     engine = ModelEngine(model, {399}, 6)
     wanted = (engine.generate(prompts), engine.continuations(prompts, labels))
@@ -120,3 +124,6 @@ def test_no_more_keys_and_values_are_held_than_there_is_room_for(
     if attention.is_packed(model):
         assert held
         assert max(held) <= room
+        held.clear()
+        engine.generate(alike)
+        assert len(held) == 1
