@@ -83,6 +83,20 @@ class RoomyCache(DynamicCache):  # type: ignore[misc]  # transformers comes with
         """Tokens held."""
         return self.length
 
+    def joined(self, other: "RoomyCache") -> "RoomyCache":
+        """The rows of two caches, one below the other; both are used up, a layer at a time."""
+        cache = RoomyCache(len(self.keys), self.rows + other.rows, max(self.length, other.length) + 1)
+        for mine, theirs, new in ((self.keys, other.keys, cache.keys), (self.values, other.values, cache.values)):
+            for layer, (above, below) in enumerate(zip(mine, theirs, strict=True)):
+                assert above is not None
+                assert below is not None
+                held = above.new_zeros(cache.rows, above.shape[1], cache.room, above.shape[3])
+                held[: self.rows, :, : self.length] = above[: self.rows, :, : self.length]
+                held[self.rows :, :, : other.length] = below[: other.rows, :, : other.length]
+                new[layer], mine[layer], theirs[layer] = held, None, None
+        cache.length = max(self.length, other.length)
+        return cache
+
     def keep_rows(self, rows: Int[Tensor, "kept"]) -> None:
         """Let the other rows go; `rows` ascend. The kept ones move up in place, so that no second cache is needed."""
         for held in (*self.keys, *self.values):
@@ -102,6 +116,18 @@ class Prompts:
     keys: Int[Tensor, "rows keys"]  # position of everything in the cache, -1 for padding
     last: Float[Tensor, "rows hidden"]
     following: Int[Tensor, "rows"]  # the position of each row's next token
+
+    def keep_rows(self, rows: Int[Tensor, "kept"]) -> None:
+        """Let the other rows go; `rows` ascend."""
+        self.cache.keep_rows(rows)
+        self.keys, self.last, self.following = (t.index_select(0, rows) for t in (self.keys, self.last, self.following))
+
+    def joined(self, other: "Prompts") -> "Prompts":
+        """The rows of both, which stand behind the same front; both are used up."""
+        cache = self.cache.joined(other.cache)
+        keys = [F.pad(some.keys, (0, cache.length - some.keys.shape[1]), value=-1) for some in (self, other)]
+        last, following = torch.cat([self.last, other.last]), torch.cat([self.following, other.following])
+        return Prompts(cache, self.front, torch.cat(keys), last, following)
 
 
 def bytes_per_token(model: PreTrainedModel) -> int:
@@ -153,7 +179,13 @@ def _size(front: tuple[States, ...]) -> int:
     return front[0][0].shape[1] if front else 0
 
 
-def _read_front(model: PreTrainedModel, tokens: Sequence[int]) -> tuple[States, ...]:
+def reserved(model: PreTrainedModel) -> tuple[int, ...]:
+    """The tokens of a trained prompt's slots, which stand before every prompt's own."""
+    return tuple(-1 - slot for slot in range(frame_of(model).slots))
+
+
+@torch.no_grad()
+def read_front(model: PreTrainedModel, tokens: Sequence[int]) -> tuple[States, ...]:
     """What stands before every prompt: a trained prefix, and behind it their common beginning."""
     first = frame_of(model).first
     cache = RoomyCache(len(layers_of(model)), 1, first + len(tokens))
@@ -179,13 +211,18 @@ def read_prompts(
     What they begin with is held once; behind it they stand side by side in the cache, each row with nothing behind its
     end: position -1, never seen. A prefix of the model's stands before them, reserved slots are their first tokens.
     """
-    slots = tuple(-1 - slot for slot in range(frame_of(model).slots))
-    prompts = [slots + tuple(prompt) for prompt in prompts]
+    prompts = [reserved(model) + tuple(prompt) for prompt in prompts]
     shared = common_beginning(prompts) if share and len(prompts) > 1 else 0
-    front = _read_front(model, prompts[0][:shared])
-    rest = [prompt[shared:] for prompt in prompts]
+    return read_behind(model, read_front(model, prompts[0][:shared]), [prompt[shared:] for prompt in prompts], spare)
+
+
+@torch.no_grad()
+def read_behind(
+    model: PreTrainedModel, front: tuple[States, ...], rest: Sequence[Sequence[int]], spare: int
+) -> Prompts:
+    """The same where what the prompts begin with was read before; `rest` is what each has of its own."""
     lengths = [len(own) for own in rest]
-    cache = RoomyCache(len(layers_of(model)), len(prompts), max(lengths) + min(spare, STEP))
+    cache = RoomyCache(len(layers_of(model)), len(rest), max(lengths) + min(spare, STEP))
     last: dict[int, Tensor] = {}
     for members in rows_of(lengths, ROW):
         last.update(zip(members, _read_row(model, rest, members, cache, front), strict=True))

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedModel
 
-from burnish.generation.cache import Prompts, read_prompts
+from burnish.generation.cache import Prompts, common_beginning, read_behind, read_front, reserved
 from burnish.models.attention import forward_cached, is_packed
 from burnish.models.cached_attention import CacheLayout
 from burnish.models.head import head_of
@@ -29,47 +29,114 @@ def generate(
     stop_ids: Set[int],
     max_new_tokens: int,
     share: bool = True,
+    room: int | None = None,
     read: Prompts | None = None,
 ) -> list[Generated]:
     """The most likely next token, again and again, until a stop token or `max_new_tokens`; one result a prompt.
 
-    `read`: the prompts as they went through the model before, with room for the answers; it is used up.
+    `room`: how many tokens' keys and values are held at most, where several prompts are held: the others wait and enter
+    as answers end. `read`: the prompts as they went through the model before; they are used up.
     """
     if not prompts:
         return []
     if not is_packed(model):
         return [_by_the_model(model, prompt, stop_ids, max_new_tokens) for prompt in prompts]
-    head = head_of(model)
-    state = read_prompts(model, prompts, max_new_tokens, share=share) if read is None else read
-    stops = torch.tensor(sorted(stop_ids), device=state.last.device)
-    rows = torch.arange(len(prompts), device=state.last.device)  # which prompt each row of the cache belongs to
-    tokens: list[list[int]] = [[] for _ in prompts]
-    ended = [False] * len(prompts)
-    hidden, keys, positions = state.last, state.keys, state.following
-    done = torch.zeros(len(prompts), dtype=torch.bool, device=hidden.device)
-    for number in range(max_new_tokens):
-        chosen = head.logits(hidden).argmax(-1)
-        stopped = torch.isin(chosen, stops) & ~done
-        for row, token, stop, was in zip(*(t.tolist() for t in (rows, chosen, stopped, done)), strict=True):
-            ended[row] |= stop
-            if not (stop or was):
-                tokens[row].append(token)
-        done |= stopped
-        finished = int(done.sum())
-        if finished == len(done) or number + 1 == max_new_tokens:
-            break
-        if finished * 4 >= len(done):  # rows that ended leave the batch once they are a quarter of it
-            kept = torch.nonzero(~done)[:, 0]
-            state.cache.keep_rows(kept)
-            rows, chosen, positions, keys, done = (
-                t.index_select(0, kept) for t in (rows, chosen, positions, keys, done)
-            )
-        keys = torch.cat([keys, positions[:, None]], 1)
-        layout = CacheLayout(positions[:, None], keys, front=state.front)
-        hidden = forward_cached(model, chosen[:, None], layout, state.cache)[:, 0]
+    answers = _Answers([[] for _ in prompts], [False] * len(prompts), stop_ids, max_new_tokens)
+    if read is not None:
+        _decode(model, _Running(read, list(range(len(prompts)))), answers, 0)
+    else:
+        _admit(model, prompts, answers, share=share, room=room)
+    pairs = zip(answers.tokens, answers.ended, strict=True)
+    return [Generated(tuple(tokens), "end" if ended else "length") for tokens, ended in pairs]
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What was said to each prompt so far."""
+
+    tokens: list[list[int]]
+    ended: list[bool]
+    stop_ids: Set[int]
+    limit: int
+
+    def take(self, owners: Sequence[int], chosen: Sequence[int]) -> list[bool]:
+        """Write down what the rows said, those that are done apart; returns which are done now."""
+        done = []
+        for owner, token in zip(owners, chosen, strict=True):
+            if not self.is_done(owner):
+                self.ended[owner] = token in self.stop_ids
+                if not self.ended[owner]:
+                    self.tokens[owner].append(token)
+            done.append(self.is_done(owner))
+        return done
+
+    def is_done(self, owner: int) -> bool:
+        """Whether a prompt's answer goes no further."""
+        return self.ended[owner] or len(self.tokens[owner]) >= self.limit
+
+
+@dataclass(slots=True)
+class _Running:
+    """Rows that are being answered."""
+
+    state: Prompts
+    owners: list[int]  # which prompt each row belongs to
+
+
+def _decode(model: PreTrainedModel, running: _Running, answers: _Answers, until: int) -> _Running | None:
+    """Go on until no more than `until` rows are left; returns them."""
+    head, state, owners = head_of(model), running.state, running.owners
+    while True:
+        chosen = head.logits(state.last).argmax(-1)
+        done = answers.take(owners, chosen.tolist())
+        left = done.count(False)
+        if left == 0:
+            return None
+        if left <= until or (len(done) - left) * 4 >= len(done):  # rows that ended leave once they are a quarter
+            kept = torch.tensor([row for row, is_done in enumerate(done) if not is_done], device=chosen.device)
+            state.keep_rows(kept)
+            owners, chosen = [owners[row] for row in kept.tolist()], chosen.index_select(0, kept)
+        state.keys = torch.cat([state.keys, state.following[:, None]], 1)
+        layout = CacheLayout(state.following[:, None], state.keys, front=state.front)
+        state.last = forward_cached(model, chosen[:, None], layout, state.cache)[:, 0]
         state.cache.length += 1
-        positions = positions + 1
-    return [Generated(tuple(t), "end" if e else "length") for t, e in zip(tokens, ended, strict=True)]
+        state.following = state.following + 1
+        if left <= until:
+            return _Running(state, owners)
+
+
+def _admit(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: _Answers, *, share: bool, room: int | None
+) -> None:
+    """Answer prompts in their order; who waits enters once half of those that found room at first are done."""
+    whole = [reserved(model) + tuple(prompt) for prompt in prompts]
+    shared = common_beginning(whole) if share and len(whole) > 1 else 0
+    front = read_front(model, whole[0][:shared])
+    rest = [prompt[shared:] for prompt in whole]
+    running: _Running | None = None
+    start = 0
+    while start < len(rest) or running is not None:
+        count = len(rest) - start if room is None else _fitting(rest[start:], running, room - shared, answers.limit)
+        if count:
+            new = read_behind(model, front, rest[start : start + count], answers.limit)
+            state = new if running is None else running.state.joined(new)
+            owners = [] if running is None else running.owners
+            running = _Running(state, [*owners, *range(start, start + count)])
+            start += count
+        assert running is not None
+        running = _decode(model, running, answers, len(running.owners) // 2 if start < len(rest) else 0)
+
+
+def _fitting(rest: Sequence[Sequence[int]], running: _Running | None, room: int, spare: int) -> int:
+    """How many of the prompts that wait have room beside the rows that run; one at least where none runs."""
+    held, widest = (0, 0) if running is None else (len(running.owners), running.state.cache.length)
+    count = 0
+    for own in rest:
+        widest = max(widest, len(own))
+        if (held + count + 1) * (widest + spare) > room:
+            break
+        count += 1
+    return max(count, 1) if rest and running is None else count
 
 
 def _by_the_model(model: PreTrainedModel, prompt: Sequence[int], stop_ids: Set[int], max_new_tokens: int) -> Generated:

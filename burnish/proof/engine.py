@@ -49,9 +49,7 @@ class ModelEngine:
 
     def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
         """Greedy, side by side."""
-        return [
-            answer for part in self._parts(prompts, self.max_new_tokens) for answer in self._generated(prompts[part])
-        ]
+        return self._generated(prompts)
 
     def continuations(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
@@ -81,16 +79,21 @@ class ModelEngine:
 
     def _generated(self, prompts: Sequence[Sequence[int]], read: Prompts | None = None) -> list[Generated]:
         limit = self.max_new_tokens
-        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=limit, read=read)
+        room = self._room if is_packed(self.model) else None
+        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=limit, room=room, read=read)
+
+    @property
+    def _room(self) -> int:
+        """Tokens whose keys and values are held at once."""
+        return CACHE_BYTES // bytes_per_token(self.model)
 
     def _parts(self, prompts: Sequence[Sequence[int]], spare: int) -> list[slice]:
         """Consecutive prompts that have room together: all, or halves of them."""
-        room = CACHE_BYTES // bytes_per_token(self.model)
         found: list[slice] = []
         waiting = [(0, len(prompts))]
         while waiting:
             start, end = waiting.pop()
-            if end - start > 1 and _places(prompts[start:end], spare) > room:
+            if end - start > 1 and _places(prompts[start:end], spare) > self._room:
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]
             elif end > start:

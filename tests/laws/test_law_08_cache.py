@@ -56,9 +56,9 @@ def test_generating_in_a_batch_with_a_cache_is_generating_alone_without(case: Ca
     said = Counter(token for tokens in free for token in tokens[1:])
     stops = {said.most_common(1)[0][0], free[-1][LONG // 2]}
     expected = [cut(answer, stops) for answer in free]
-    for share in (True, False):
-        found = generate(model, given, stop_ids=stops, max_new_tokens=LONG, share=share)
-        assert [(g.tokens, g.stopped_by) for g in found] == expected, f"share={share}"
+    for share, room in ((True, None), (False, None), (True, 70)):  # with little room some wait until others end
+        found = generate(model, given, stop_ids=stops, max_new_tokens=LONG, share=share, room=room)
+        assert [(g.tokens, g.stopped_by) for g in found] == expected, f"share={share}, room={room}"
     alone = [generate(model, [prompt], stop_ids=stops, max_new_tokens=LONG)[0] for prompt in given]
     assert [(g.tokens, g.stopped_by) for g in alone] == expected
 

@@ -10,6 +10,7 @@ from burnish.generation import cache, choose, decode
 from burnish.generation.choose import continuation_scores, reference_nats
 from burnish.generation.decode import Generated, generate
 from burnish.models import attention
+from burnish.models.cached_attention import CacheLayout
 from burnish.proof import engine as engine_module
 from burnish.proof.engine import ModelEngine
 from burnish.types import TokenizedExample
@@ -106,7 +107,7 @@ def test_no_more_keys_and_values_are_held_than_there_is_room_for(
         held.append((shared + len(prompts) * (found.cache.length + spare)) * cache.bytes_per_token(model))
         return found
 
-    for module in (engine_module, decode, choose):
+    for module in (engine_module, choose):
         monkeypatch.setattr(module, "read_prompts", watched)
     apart = [tuple(range(3 + length, 3 + 2 * length)) for length in (9, 30, 4, 12, 13, 12, 11)]  # one is much longer
     alike = [(*range(3, 33), 50 + n) for n in range(4)]  # 31 tokens each, of which 30 are held once
@@ -122,8 +123,32 @@ def test_no_more_keys_and_values_are_held_than_there_is_room_for(
     for found, expected in zip([*scores, *engine.continuations(prompts, labels)], wanted[1] * 2, strict=True):
         assert found == pytest.approx(expected, rel=1e-5)
     if attention.is_packed(model):
-        assert held
+        assert held  # `both` and `continuations`; who waits in `generate` is told below
         assert max(held) <= room
         held.clear()
-        engine.generate(alike)
+        engine.both(alike, labels[: len(alike)])
         assert len(held) == 1
+
+
+def test_prompts_wait_until_answers_end_and_are_answered_as_if_they_had_not(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [(3, 4, 5, *range(20 + n, 20 + n + length)) for n, length in enumerate((9, 30, 4, 12, 1, 12, 11, 25, 2))]
+    free = [answer.tokens for answer in generate(model, prompts, stop_ids={399}, max_new_tokens=12)]
+    stops = {free[2][3]}  # some answers end early, others at the limit
+    wanted = generate(model, prompts, stop_ids=stops, max_new_tokens=12)
+    assert {answer.stopped_by for answer in wanted} == {"end", "length"}
+    held: list[tuple[int, int]] = []
+    forward = attention.forward_cached
+
+    def watched(model: PreTrainedModel, tokens: torch.Tensor, layout: CacheLayout, held_by: cache.RoomyCache) -> object:
+        held.append((len(tokens), len(tokens) * (held_by.length + 1)))
+        return forward(model, tokens, layout, held_by)
+
+    monkeypatch.setattr(decode, "forward_cached", watched)
+    for room in (1, 50, 100, 150, 1000):
+        held.clear()
+        assert generate(model, prompts, stop_ids=stops, max_new_tokens=12, room=room) == wanted, room
+        assert all(rows == 1 or places <= room for rows, places in held)
+    if attention.is_packed(model):
+        assert max(rows for rows, _ in held) == len(prompts)
