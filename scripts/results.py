@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from burnish.files import read_json, write_json
+from burnish.proof.verdict import times
 from burnish.report.markdown import table
 from burnish.report.numbers import (
     amount,
@@ -84,8 +85,8 @@ def _section(name: str, report: Report, remark: str | None) -> str:
     lines += table(("arm", "read by", "value", "95 %", "n", "tuned -", "95 %"), rows, left=2)
     stages = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in cost.stage_seconds.items())
     dropped = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items() if count) or "none"
+    opened = times(data.held_out_opened)
     parts = f"{data.train:,} train, {data.validation:,} validation, {data.held_out:,} held out"
-    times = "once" if data.held_out_opened == 1 else f"{data.held_out_opened} times"
     minutes = f"{duration(sum(cost.stage_seconds.values()))} ({stages})"
     where = f"{made.cpu}, {made.threads} threads, {made.device}, {made.dtype}"
     disk = f"{memory(cost.artifact_bytes)} on disk"
@@ -93,7 +94,7 @@ def _section(name: str, report: Report, remark: str | None) -> str:
         disk += f"; weights {moved(report.weights)}"
     trained = f"{cost.trainable_parameters:,} of {cost.total_parameters:,} parameters"
     lines += [
-        f"- {parts} of {data.given:,} given; dropped: {dropped}; unused {data.unused:,}; held-out opened {times}.",
+        f"- {parts} of {data.given:,} given; dropped: {dropped}; unused {data.unused:,}; held-out opened {opened}.",
         f"- {where}: {minutes}; at most {memory(cost.peak_memory_bytes)}.",
         f"- {trained} trained on {cost.trained_tokens:,} tokens; {disk}.",
         *([] if report.retention is None else [f"- Kept: {report.retention.sentence}"]),

@@ -24,6 +24,7 @@ from burnish.pipeline.events import (
     Stage,
     Started,
 )
+from burnish.proof.verdict import times
 from burnish.report.numbers import duration
 from burnish.training.events import Evaluation, Event, Sample, Step, Stopped
 
@@ -143,8 +144,7 @@ def _spoken_of_results(event: Event) -> list[str]:
             f"{event.trainable_parameters:,} trained parameters, {share:.2%} of the model)"
         ]
     if isinstance(event, Opened):
-        times = "once" if event.before == 1 else f"{event.before} times"
-        again = f", opened {times} before on this machine" if event.before else ""
+        again = f", opened {times(event.before)} before on this machine" if event.before else ""
         return [f"everything is frozen; now the {event.count} held-out items are opened{again}"]
     if isinstance(event, Adopted):
         return [f"{event.lines:,} answers of {', '.join(event.arms)} are those of {event.source}: asked the same"]

@@ -168,24 +168,33 @@ def _read_row(
     documents = torch.tensor([n for n, i in enumerate(lengths) for _ in range(i)] + [-1] * spare)[None]
     columns = torch.tensor([at for length in lengths for at in range(length)], device=device)
     rows = torch.tensor([i for i in members for _ in rest[i]], device=device)
-    positions = F.pad(columns + _size(front), (0, spare))[None]
+    positions = F.pad(columns + size_of(front), (0, spare))[None]
     cache.places = rows, columns
     hidden = forward_kept(model, tokens, positions, packed_layout(documents.to(device), front=front), cache)
     cache.places = None
     return hidden[0, torch.tensor(lengths, device=device).cumsum(0) - 1]
 
 
-def _size(front: tuple[States, ...]) -> int:
+def size_of(front: tuple[States, ...]) -> int:
+    """How many tokens stand in front of every row."""
     return front[0][0].shape[1] if front else 0
 
 
-def reserved(model: PreTrainedModel) -> tuple[int, ...]:
-    """The tokens of a trained prompt's slots, which stand before every prompt's own."""
-    return tuple(-1 - slot for slot in range(frame_of(model).slots))
+def fitting(rest: Sequence[Sequence[int]], spare: int, room: int, *, held: int = 0, width: int = 0) -> int:
+    """How many of the next prompts have room, with `spare` tokens to follow each, beside `held` rows of `width` tokens.
+
+    `room`, in tokens, is a row's width times the rows. Where nothing is held one always has.
+    """
+    count = 0
+    for own in rest:
+        width = max(width, len(own))
+        if (held + count + 1) * (width + spare) > room:
+            break
+        count += 1
+    return max(count, 1) if rest and not held else count
 
 
-@torch.no_grad()
-def read_front(model: PreTrainedModel, tokens: Sequence[int]) -> tuple[States, ...]:
+def _read_front(model: PreTrainedModel, tokens: Sequence[int]) -> tuple[States, ...]:
     """What stands before every prompt: a trained prefix, and behind it their common beginning."""
     first = frame_of(model).first
     cache = RoomyCache(len(layers_of(model)), 1, first + len(tokens))
@@ -211,9 +220,19 @@ def read_prompts(
     What they begin with is held once; behind it they stand side by side in the cache, each row with nothing behind its
     end: position -1, never seen. A prefix of the model's stands before them, reserved slots are their first tokens.
     """
-    prompts = [reserved(model) + tuple(prompt) for prompt in prompts]
-    shared = common_beginning(prompts) if share and len(prompts) > 1 else 0
-    return read_behind(model, read_front(model, prompts[0][:shared]), [prompt[shared:] for prompt in prompts], spare)
+    front, rest = read_beginning(model, prompts, share=share)
+    return read_behind(model, front, rest, spare)
+
+
+@torch.no_grad()
+def read_beginning(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], *, share: bool = True
+) -> tuple[tuple[States, ...], list[tuple[int, ...]]]:
+    """What stands before all prompts, by layer, and the tokens that each has of its own."""
+    slots = tuple(-1 - slot for slot in range(frame_of(model).slots))
+    whole = [slots + tuple(prompt) for prompt in prompts]
+    shared = common_beginning(whole) if share and len(whole) > 1 else 0
+    return _read_front(model, whole[0][:shared]), [prompt[shared:] for prompt in whole]
 
 
 @torch.no_grad()
@@ -229,5 +248,5 @@ def read_behind(
     cache.length = max(lengths)
     ends = torch.tensor(lengths, device=last[0].device)
     places = torch.arange(cache.length, device=ends.device)[None]
-    keys = torch.where(places < ends[:, None], places + _size(front), -1)
-    return Prompts(cache, front, keys, torch.stack([last[row] for row in range(len(rest))]), ends + _size(front))
+    keys = torch.where(places < ends[:, None], places + size_of(front), -1)
+    return Prompts(cache, front, keys, torch.stack([last[row] for row in range(len(rest))]), ends + size_of(front))

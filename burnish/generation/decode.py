@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedModel
 
-from burnish.generation.cache import Prompts, common_beginning, read_behind, read_front, reserved
+from burnish.generation.cache import Prompts, fitting, read_beginning, read_behind, size_of
 from burnish.models.attention import forward_cached, is_packed
 from burnish.models.cached_attention import CacheLayout
 from burnish.models.head import head_of
@@ -109,14 +109,14 @@ def _admit(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: _Answers, *, share: bool, room: int | None
 ) -> None:
     """Answer prompts in their order; who waits enters once half of those that found room at first are done."""
-    whole = [reserved(model) + tuple(prompt) for prompt in prompts]
-    shared = common_beginning(whole) if share and len(whole) > 1 else 0
-    front = read_front(model, whole[0][:shared])
-    rest = [prompt[shared:] for prompt in whole]
+    front, rest = read_beginning(model, prompts, share=share)
     running: _Running | None = None
     start = 0
     while start < len(rest) or running is not None:
-        count = len(rest) - start if room is None else _fitting(rest[start:], running, room - shared, answers.limit)
+        held, width = (0, 0) if running is None else (len(running.owners), running.state.cache.length)
+        count = len(rest) - start
+        if room is not None:
+            count = fitting(rest[start:], answers.limit, room - size_of(front), held=held, width=width)
         if count:
             new = read_behind(model, front, rest[start : start + count], answers.limit)
             state = new if running is None else running.state.joined(new)
@@ -125,18 +125,6 @@ def _admit(
             start += count
         assert running is not None
         running = _decode(model, running, answers, len(running.owners) // 2 if start < len(rest) else 0)
-
-
-def _fitting(rest: Sequence[Sequence[int]], running: _Running | None, room: int, spare: int) -> int:
-    """How many of the prompts that wait have room beside the rows that run; one at least where none runs."""
-    held, widest = (0, 0) if running is None else (len(running.owners), running.state.cache.length)
-    count = 0
-    for own in rest:
-        widest = max(widest, len(own))
-        if (held + count + 1) * (widest + spare) > room:
-            break
-        count += 1
-    return max(count, 1) if rest and running is None else count
 
 
 def _by_the_model(model: PreTrainedModel, prompt: Sequence[int], stop_ids: Set[int], max_new_tokens: int) -> Generated:

@@ -27,9 +27,7 @@ class CacheLayout:
     key_segments: Int[Tensor, "rows keys"] | None = None
     front: tuple[States, ...] = ()  # by layer: what stands before every row, at positions 0, 1, …
     filled: int | None = None  # keys that are held; behind them stand zeros that nothing sees
-    masks: dict[tuple[int | None, int, torch.dtype], Tensor] = field(
-        default_factory=dict
-    )  # every layer asks for the same
+    masks: dict[tuple[int | None, int, torch.dtype], Tensor] = field(default_factory=dict)  # layers share them
 
     def widened(self, width: int) -> "CacheLayout":
         """The same for a cache that shows `width` keys."""
@@ -77,21 +75,23 @@ def attend_cached(
     rows, heads, time, head = query.shape
     kv_heads, keys = key.shape[1:3]
     size = 0 if before is None else before[0].shape[1]
-    mask = layout.mask(window, size, query.dtype)
     if time * (size + keys) > EXPLICIT_UP_TO:
+        mask = layout.mask(window, size, query.dtype)
         if before is not None:
             key, value = (
                 torch.cat([t.expand(rows, *t.shape), own], 2) for t, own in zip(before, (key, value), strict=True)
             )
         return _attend_long(query, key, value, mask, scaling, size + (layout.filled or keys))
     q = query.reshape(rows, kv_heads, -1, head)
-    scores = q @ key.transpose(2, 3)
+    behind = 0 if window is None else size  # without a window everything sees all of what stands in front
+    mask = layout.mask(window, behind, query.dtype)[:, None, None]
+    scores = (q @ key.transpose(2, 3)).mul_(scaling).view(rows, kv_heads, -1, time, keys) + mask[..., behind:]
     if before is not None:  # all queries of all rows against what is held once: one product for each head
         together = q.transpose(0, 1).reshape(kv_heads, -1, head)
-        front = torch.bmm(together, before[0].transpose(1, 2)).view(kv_heads, rows, -1, size)
-        scores = torch.cat([front.transpose(0, 1), scores], -1)
-    scores = scores.mul_(scaling).view(rows, kv_heads, -1, time, size + keys)
-    weights = torch.softmax(scores + mask[:, None, None], -1).view(rows, kv_heads, -1, size + keys)
+        front = torch.bmm(together, before[0].transpose(1, 2)).mul_(scaling)
+        front = front.view(kv_heads, rows, -1, time, size).transpose(0, 1)
+        scores = torch.cat([front if window is None else front + mask[..., :size], scores], -1)
+    weights = torch.softmax(scores, -1).view(rows, kv_heads, -1, size + keys)
     mixed = weights[..., size:] @ value
     if before is not None:
         together = weights[..., :size].transpose(0, 1).reshape(kv_heads, -1, size)

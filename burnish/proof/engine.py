@@ -1,12 +1,12 @@
 """The questions that a measurement asks a model; the real one asks `burnish.generation`."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import nn
 
-from burnish.generation.cache import Prompts, bytes_per_token, common_beginning, read_prompts
+from burnish.generation.cache import Prompts, bytes_per_token, common_beginning, fitting, read_prompts
 from burnish.generation.choose import continuation_scores, reference_nats, width_of
 from burnish.generation.decode import Generated, generate
 from burnish.models.attention import is_packed
@@ -47,9 +47,16 @@ class ModelEngine:
     stop_ids: Set[int]
     max_new_tokens: int
 
-    def generate(self, prompts: Sequence[Sequence[int]]) -> list[Generated]:
-        """Greedy, side by side."""
-        return self._generated(prompts)
+    def generate(self, prompts: Sequence[Sequence[int]], read: Prompts | None = None) -> list[Generated]:
+        """Greedy, side by side; `read` as in `burnish.generation.decode.generate`."""
+        return generate(
+            self.model,
+            prompts,
+            stop_ids=self.stop_ids,
+            max_new_tokens=self.max_new_tokens,
+            room=self._room if is_packed(self.model) else None,
+            read=read,
+        )
 
     def continuations(
         self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[Sequence[int]]]
@@ -70,38 +77,23 @@ class ModelEngine:
         for part in self._parts(prompts, spare):
             read = read_prompts(self.model, prompts[part], spare)
             scores += continuation_scores(self.model, prompts[part], continuations[part], read=read)
-            answers += self._generated(prompts[part], read)
+            answers += self.generate(prompts[part], read)
         return answers, scores
 
     def reference(self, documents: Sequence[TokenizedExample]) -> list[tuple[float, int]]:
         """Packed rows."""
         return reference_nats(self.model, documents)
 
-    def _generated(self, prompts: Sequence[Sequence[int]], read: Prompts | None = None) -> list[Generated]:
-        limit = self.max_new_tokens
-        room = self._room if is_packed(self.model) else None
-        return generate(self.model, prompts, stop_ids=self.stop_ids, max_new_tokens=limit, room=room, read=read)
-
     @property
     def _room(self) -> int:
         """Tokens whose keys and values are held at once."""
         return CACHE_BYTES // bytes_per_token(self.model)
 
-    def _parts(self, prompts: Sequence[Sequence[int]], spare: int) -> list[slice]:
-        """Consecutive prompts that have room together: all, or halves of them."""
-        found: list[slice] = []
-        waiting = [(0, len(prompts))]
-        while waiting:
-            start, end = waiting.pop()
-            if end - start > 1 and _places(prompts[start:end], spare) > self._room:
-                middle = (start + end) // 2
-                waiting += [(middle, end), (start, middle)]
-            elif end > start:
-                found.append(slice(start, end))
-        return found
-
-
-def _places(prompts: Sequence[Sequence[int]], spare: int) -> int:
-    """What prompts take of a cache, in tokens; their common beginning is held once."""
-    shared = common_beginning(prompts)
-    return shared + len(prompts) * (max(map(len, prompts)) - shared + spare)
+    def _parts(self, prompts: Sequence[Sequence[int]], spare: int) -> Iterator[slice]:
+        """Consecutive prompts that have room together."""
+        shared = common_beginning(prompts) if len(prompts) > 1 else 0
+        rest, start = [prompt[shared:] for prompt in prompts], 0
+        while start < len(prompts):
+            end = start + fitting(rest[start:], spare, self._room - shared)
+            yield slice(start, end)
+            start = end

@@ -155,10 +155,15 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
     if not context.prompt_arms:
         text += " Raw text has no prompt arm: the only rival was the base model."
     if context.opened_before:
-        times = "once" if context.opened_before == 1 else f"{context.opened_before} times"
-        text += f" The items were opened {times} before; choices made in between are not covered by the interval."
+        before = times(context.opened_before)
+        text += f" The items were opened {before} before; choices made in between are not covered by the interval."
     seeds = "one training seed was" if context.seeds == 1 else f"{context.seeds} training seeds were"
     return f"{text} Measured by {context.metric} on {context.items} held-out items; {seeds} run."
+
+
+def times(count: int) -> str:
+    """How often, in words."""
+    return "once" if count == 1 else f"{count} times"
 
 
 def _gain_sentence(best: Difference, evidence: Evidence, context: Context) -> str:
