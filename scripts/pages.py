@@ -20,7 +20,7 @@ from burnish.methods.method import method_names
 from burnish.pipeline.recipe import Recipe
 from burnish.registry import module_named
 from burnish.report.schema import Report, json_schema_text
-from scripts import method_table, performance, results, scaling_plots
+from scripts import method_picture, method_table, performance, results, scaling_plots
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -32,7 +32,7 @@ def pages() -> dict[Path, str]:
     """Every generated file with the text that it should have."""
     found = {ROOT / "burnish/report/schema.json": json_schema_text()}
     found[ROOT / "docs/results.md"] = results.page()
-    found |= scaling_plots.pages()
+    found |= scaling_plots.pages() | method_picture.pages()
     tables = {
         "recipe": recipe_tables,
         "methods": method_tables,

@@ -127,8 +127,9 @@ def show_methods() -> None:
     Console().print(shown)
 
 
-def _bar(share: float, cells: int = 12) -> str:
-    return "█" * max(1, round(share * cells))
+def _bar(share: float, cells: int) -> str:
+    eighths = max(1, round(share * cells * 8))
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def show_prices(model: str) -> None:
@@ -141,7 +142,8 @@ def show_prices(model: str) -> None:
     measured = [price for price in found if price.why_not is None]
     most = max((price.peak_bytes for price in measured), default=1)
     longest = max((price.seconds for price in measured), default=1.0)
-    shown = Table(box=None, pad_edge=False)
+    console, shown = Console(), Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    cells = 12 if console.width >= 90 else 6  # numbers are never cut off for a bar
     for title in ("method", "trains", "of all", "memory", "", "an update", "", "file"):
         shown.add_column(title, justify="right" if title in ("trains", "of all", "file") else "left", no_wrap=True)
     for price in measured:
@@ -149,13 +151,13 @@ def show_prices(model: str) -> None:
             price.method,
             f"{price.trained:,}",
             f"{price.trained / price.parameters:.2%}",
-            _bar(price.peak_bytes / most),
+            _bar(price.peak_bytes / most, cells),
             memory(price.peak_bytes),
-            _bar(price.seconds / longest),
+            _bar(price.seconds / longest, cells),
             f"{price.seconds:.2f} s",
             memory(price.file_bytes),
         )
-    Console().print(shown)
+    console.print(shown)
     typer.echo("memory is the most that the process held, the model and torch included; bars are against the largest")
 
 

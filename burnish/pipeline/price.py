@@ -26,7 +26,7 @@ from burnish.training.trainer import Trainer
 from burnish.types import TokenizedExample
 
 DOCUMENTS, LENGTH, TARGETS = 8, 96, 32  # of an update; their tokens are drawn at random, and begin all differently
-PATIENCE = 6.0  # seconds of updates after the first, which compiles
+PATIENCE = 3.0  # seconds of updates after the first, which compiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from bench import tables
 from bench.cases import stand_in
 from burnish.files import write_json
-from scripts import method_table, performance, scaling_plots
+from scripts import method_picture, method_table, performance, scaling_plots
 
 
 def test_a_plot_has_a_point_for_every_number_and_a_table_beside_it(
@@ -61,6 +61,8 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
     assert "| 34 → 8 | 12 | 1.0 kB | 2.0 GB | 1.2 |" in text
     assert "| `full` | 2e-05 | 450, 450 of 500 |" in text
     assert "| `full` | 7e-06: 0.400 | 2e-05: 0.200 \\* | 6e-05: 0.300 |" in text
+    (svg,) = (ET.fromstring(text) for text in method_picture.pages().values())
+    assert len(svg.findall(".//{*}circle")) == 4  # a dot a seed, in a panel a data set
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from burnish.cli import show
 from burnish.errors import BurnishError
 from burnish.models.load import load_base
 from burnish.models.parameters import count_parameters
@@ -61,3 +62,17 @@ def test_a_process_that_dies_is_told_and_ends_nothing(model: str, monkeypatch: p
 def test_a_model_that_cannot_be_had_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(BurnishError, match="no-such-model"):
         list(prices(str(tmp_path / "no-such-model")))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_number_of_the_chart_is_cut_off(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = Price("full", 134_515_008, 134_515_008, 3_500_000_000, 13.32, 269_030_016)
+    small = Price("bottleneck pfeiffer", 1_262_520, 134_515_008, 1_500_000_000, 1.23, 5_100_000)
+    monkeypatch.setattr(show, "prices", lambda _: iter([large, small]))
+    monkeypatch.setenv("COLUMNS", str(width))
+    show.show_prices("a-model")
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert all(number in shown for number in ("134,515,008", "100.00%", "3.5 GB", "13.32 s", "269.0 MB", "5.1 MB"))
