@@ -47,13 +47,15 @@ def _middle(row: int) -> float:
 
 
 def _panel(rows: Sequence[Mapping[str, Any]], stage: str, left: float, bottom: float) -> list[str]:
-    bounds = [wilson(round(r[stage][0]["value"] * r[stage][0]["count"]), r[stage][0]["count"]) for r in rows if r[stage]]
+    bounds = [
+        wilson(round(r[stage][0]["value"] * r[stage][0]["count"]), r[stage][0]["count"]) for r in rows if r[stage]
+    ]
     values = [cell["value"] for row in rows for cell in row[stage]]
     low, high = min([*values, *(b.low for b in bounds)]), max([*values, *(b.high for b in bounds)])
     scale = (max(0.0, low - 0.03), min(1.0, high + 0.03))
 
     def x(value: float) -> float:
-        return left + WIDE * (value - scale[0]) / (scale[1] - scale[0])
+        return float(left + WIDE * (value - scale[0]) / (scale[1] - scale[0]))
 
     parts = [label(left, 50, PANELS[stage], size=13, weight=600)]
     for value in ticks(scale):

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from burnish.generation.cache import Prompts, fitting, read_beginning, read_behind, size_of
+from burnish.models.adapters import frame_of
 from burnish.models.attention import forward_cached, is_packed
 from burnish.models.cached_attention import CacheLayout
 from burnish.models.head import head_of
@@ -34,20 +35,31 @@ def generate(
 ) -> list[Generated]:
     """The most likely next token, again and again, until a stop token or `max_new_tokens`; one result a prompt.
 
+    An answer that reaches the end of the model's positions is stopped there, by "length".
     `room`: how many tokens' keys and values are held at most, where several prompts are held: the others wait and enter
     as answers end. `read`: the prompts as they went through the model before; they are used up.
     """
     if not prompts:
         return []
+    limits = _limits(model, prompts, max_new_tokens)
     if not is_packed(model):
-        return [_by_the_model(model, prompt, stop_ids, max_new_tokens) for prompt in prompts]
-    answers = _Answers([[] for _ in prompts], [False] * len(prompts), stop_ids, max_new_tokens)
+        return [_by_the_model(model, prompt, stop_ids, limit) for prompt, limit in zip(prompts, limits, strict=True)]
+    answers = _Answers([[] for _ in prompts], [False] * len(prompts), stop_ids, limits)
     if read is not None:
         _decode(model, _Running(read, list(range(len(prompts)))), answers, 0)
     else:
         _admit(model, prompts, answers, share=share, room=room)
     pairs = zip(answers.tokens, answers.ended, strict=True)
     return [Generated(tuple(tokens), "end" if ended else "length") for tokens, ended in pairs]
+
+
+def _limits(model: PreTrainedModel, prompts: Sequence[Sequence[int]], most: int) -> list[int]:
+    """How long each answer may get; learned positions end, and beyond them GPT-2 has no vector to look up."""
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(context, int):
+        return [most] * len(prompts)
+    taken = frame_of(model).size
+    return [max(0, min(most, context - taken - len(prompt))) for prompt in prompts]
 
 
 @dataclass(slots=True)
@@ -57,7 +69,12 @@ class _Answers:
     tokens: list[list[int]]
     ended: list[bool]
     stop_ids: Set[int]
-    limit: int
+    limits: list[int]
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that an answer may have."""
+        return max(self.limits)
 
     def take(self, owners: Sequence[int], chosen: Sequence[int]) -> list[bool]:
         """Write down what the rows said, those that are done apart; returns which are done now."""
@@ -72,7 +89,7 @@ class _Answers:
 
     def is_done(self, owner: int) -> bool:
         """Whether a prompt's answer goes no further."""
-        return self.ended[owner] or len(self.tokens[owner]) >= self.limit
+        return self.ended[owner] or len(self.tokens[owner]) >= self.limits[owner]
 
 
 @dataclass(slots=True)
@@ -116,9 +133,9 @@ def _admit(
         held, width = (0, 0) if running is None else (len(running.owners), running.state.cache.length)
         count = len(rest) - start
         if room is not None:
-            count = fitting(rest[start:], answers.limit, room - size_of(front), held=held, width=width)
+            count = fitting(rest[start:], answers.longest, room - size_of(front), held=held, width=width)
         if count:
-            new = read_behind(model, front, rest[start : start + count], answers.limit)
+            new = read_behind(model, front, rest[start : start + count], answers.longest)
             state = new if running is None else running.state.joined(new)
             owners = [] if running is None else running.owners
             running = _Running(state, [*owners, *range(start, start + count)])
@@ -129,6 +146,8 @@ def _admit(
 
 def _by_the_model(model: PreTrainedModel, prompt: Sequence[int], stop_ids: Set[int], max_new_tokens: int) -> Generated:
     """A model that failed the self-check decodes by itself, one prompt at a time."""
+    if max_new_tokens < 1:
+        return Generated((), "length")
     given = torch.tensor([list(prompt)], device=model.get_input_embeddings().weight.device)
     everything = model.generate(
         given,

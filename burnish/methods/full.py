@@ -25,8 +25,9 @@ class Config(MethodConfig):
     name: ClassVar[str] = "full"
     why_unmergeable: ClassVar[str | None] = None
 
-    train: tuple[str, ...] = Field(
+    train: str | tuple[str, ...] = Field(
         default=("all",),
+        min_length=1,
         description="what trains: all, embeddings, head, norms, biases (BitFit), last_N blocks, or name patterns",
     )
 
@@ -69,8 +70,9 @@ class Config(MethodConfig):
                 yield name, float((parameter.detach().float().cpu() - before).norm()), float(before.norm())
 
 
-def chosen(model: PreTrainedModel, train: tuple[str, ...]) -> dict[str, nn.Parameter]:
+def chosen(model: PreTrainedModel, train: str | tuple[str, ...]) -> dict[str, nn.Parameter]:
     """The parameters that the parts name; raises `MethodError` naming each part that matches nothing."""
+    train = (train,) if isinstance(train, str) else train
     every, found, problems = dict(model.named_parameters()), dict[str, nn.Parameter](), []
     for part in train:
         hits = _part(model, part, every)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -71,11 +71,17 @@ class Config(MethodConfig):
     why_unmergeable: ClassVar[str | None] = None
 
     targets: str | tuple[str, ...] = Field(
-        default="auto", description="linear maps; auto: keys, values and the last map of each MLP"
+        default="auto", min_length=1, description="linear maps; auto: keys, values and the last map of each MLP"
     )
-    feedforward: tuple[str, ...] = Field(
+    feedforward: str | tuple[str, ...] = Field(
         default=(), description="those of the targets whose inputs are scaled; with auto: the last map of each MLP"
     )
+
+    @model_validator(mode="after")
+    def _feedforward_is_used(self) -> "Config":
+        if self.feedforward and self.targets == "auto":
+            raise ValueError("feedforward names some of the targets, so name all of these in targets too")
+        return self
 
     def learning_rate(self, parameters: int) -> float:  # noqa: ARG002
         """5e-3."""
@@ -90,10 +96,11 @@ class Config(MethodConfig):
         outside, inside = self._places(model)
         make_room(model, name, ScaledLinear)
         present = ia3_places(model)
+        for place, module in present.items():
+            if place in {**outside, **inside} and module.inside != (place in inside):
+                raise MethodError(f"{place}: another adapter scales its {'inputs' if module.inside else 'outputs'}")
         for place, original in {**outside, **inside}.items():
             module = present.get(place) or ScaledLinear(original, place, place in inside)
-            if module.inside != (place in inside):
-                raise MethodError(f"{place}: another adapter scales its {'inputs' if module.inside else 'outputs'}")
             module.add(name)
             if place not in present:
                 replace(model, place, module)
@@ -115,6 +122,7 @@ class Config(MethodConfig):
                     f"(it has {names}); name them in method.targets and the MLP's last in method.feedforward"
                 )
             outside |= named
+            _refuse_experts(model, block.mlp)
             last = [n for n in linears if n.startswith(f"{block.mlp}.")][-1]
             inside[last] = linears[last]
         return outside, inside
@@ -170,3 +178,14 @@ class Config(MethodConfig):
         inside = set(named_places(model, config, "feedforward_modules")) if config.get("feedforward_modules") else set()
         feedforward = tuple(place for place in places if place in inside)
         return self.model_copy(update={"targets": tuple(places), "feedforward": feedforward})
+
+
+def _refuse_experts(model: PreTrainedModel, mlp: str) -> None:
+    """In a mixture of experts the last linear map is one expert's, or the router's."""
+    module = model.get_submodule(mlp)
+    fused = any(parameter.ndim > 2 for parameter in module.parameters())
+    if fused or any(isinstance(part, nn.ModuleList) for part in module.modules()):
+        raise MethodError(
+            f"{type(model).__name__}: {mlp} holds several experts, so which map ends it is not known; name the maps in "
+            "method.targets and method.feedforward"
+        )

@@ -188,6 +188,7 @@ class Config(MethodConfig):
     alpha: float = Field(default=32.0, gt=0, description="the update is scaled by alpha / rank")
     targets: str | tuple[str, ...] = Field(
         default="all",
+        min_length=1,
         description="all linear maps of the blocks, attention, mlp, names and patterns; head and embeddings on request",
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the update's inputs that is dropped")
@@ -214,6 +215,13 @@ class Config(MethodConfig):
     def check(self, model: PreTrainedModel) -> None:
         """Every target names something that can be updated."""
         self._targets(model)
+
+    def notes(self, model: PreTrainedModel) -> list[str]:
+        """Weights of blocks that are no linear maps, as the fused experts of a mixture."""
+        others = [name for name, parameter in model.named_parameters() if parameter.ndim > 2]
+        if not others:
+            return []
+        return [f"lora: {len(others)} tensors, as {others[0]}, are no linear maps, so no update stands beside them"]
 
     def _targets(self, model: PreTrainedModel) -> dict[str, nn.Module]:
         targets = matching(model, self.targets, ends=True)
@@ -297,7 +305,7 @@ class Config(MethodConfig):
         """rank, alpha, dropout, variant from the config; the rest from what burnish recorded."""
         refuse_fields(config, NOT_READ)
         fields = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
-        values = {ours: config[theirs] for ours, theirs in fields.items() if theirs in config}
+        values = {ours: config.get(theirs, PEFT_DEFAULTS.get(ours, 0.0)) for ours, theirs in fields.items()}
         if config.get("use_rslora") and config.get("use_dora"):
             raise MethodError("use_rslora and use_dora are both set; burnish reads adapters with one of them")
         values["variant"] = "rslora" if config.get("use_rslora") else "dora" if config.get("use_dora") else "plain"
@@ -311,6 +319,7 @@ class Config(MethodConfig):
         return self.model_copy(update={"targets": tuple(named_places(model, config))})
 
 
+PEFT_DEFAULTS: dict[str, object] = {"rank": 8, "alpha": 8.0}  # what peft means by a field that a file leaves out
 NOT_READ: dict[str, tuple[object, ...]] = {  # fields of LoRA's config, with the values that change nothing
     "bias": ("none",),
     "init_lora_weights": (True, False, "gaussian", "eva", "orthogonal"),  # others rewrite the base's weights

@@ -319,7 +319,7 @@ def method_from(value: str | Mapping[str, object]) -> Method:
     try:
         method = config(**fields)
     except ValidationError as error:
-        raise RecipeError(listed([_problem(item, config) for item in error.errors()])) from error
+        raise RecipeError(listed(_problems(error, config))) from error
     if not isinstance(method, Method):
         raise RecipeError(
             f"method.path: the class `Config` of {path} is no method; begin it with MethodConfig of "
@@ -328,17 +328,26 @@ def method_from(value: str | Mapping[str, object]) -> Method:
     return method
 
 
-def _problem(item: Mapping[str, object], config: type[BaseModel]) -> str:
-    location = item["loc"]
-    assert isinstance(location, tuple)
-    where = ".".join(["method", *(str(part) for part in location)])
-    if item["type"] == "extra_forbidden":
-        known = [field.alias or name for name, field in config.model_fields.items()]
-        wrong = str(location[-1])
-        expected = f"known are {', '.join(known)}" if known else "this method has no settings"
-        return f"{where}: unknown field; {expected}.{did_you_mean(wrong, known)}"
-    message = re.sub(r"^Value error, ", "", str(item["msg"]))
-    return f"{where}: {message[:1].lower()}{message[1:]}, found {item['input']!r}"
+def _problems(error: ValidationError, config: type[BaseModel]) -> list[str]:
+    """A sentence for each field; one that takes a text or a list has an error for each of them."""
+    known = [field.alias or name for name, field in config.model_fields.items()]
+    found: dict[str, list[str]] = {}
+    values: dict[str, object] = {}
+    for item in error.errors():
+        places = [str(part) for part in item["loc"] if part != "str" and not str(part).startswith("tuple[")]
+        where = ".".join(["method", *places])
+        if item["type"] == "extra_forbidden":
+            expected = f"known are {', '.join(known)}" if known else "this method has no settings"
+            found[where] = [f"unknown field; {expected}.{did_you_mean(places[-1], known)}"]
+            continue
+        message = re.sub(r"^Value error, ", "", item["msg"]).replace("valid tuple", "list of them")
+        found.setdefault(where, []).append(message[:1].lower() + message[1:])
+        if places:  # else it is about several fields, and says them
+            values[where] = item["input"]
+    return [
+        f"{where}: {', or '.join(messages)}{f', found {values[where]!r}' if where in values else ''}"
+        for where, messages in found.items()
+    ]
 
 
 def refuse_fields(config: Mapping[str, object], harmless: Mapping[str, tuple[object, ...]]) -> None:

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from burnish.errors import MethodError, RecipeError, listed
 from burnish.files import read_json, write_bytes, write_json
 from burnish.methods.method import PREFIX, Method, Start, method_class, method_from, method_names, recorded
-from burnish.models.adapters import frame_of, original_of
+from burnish.models.adapters import adapter_names, frame_of, original_of, remove, switched
 from burnish.models.attention import forward_hidden
 from burnish.models.head import head_of
 from burnish.types import IGNORE, Batch
@@ -122,7 +122,8 @@ def load_adapter(
 ) -> Method:
     """Attach the adapter of a directory and give its method; only its tensors have `requires_grad` then.
 
-    Raises `MethodError` on another base, on any missing, extra or misshapen tensor, and where nothing changes.
+    `like` may set what is adjustable (dropout) otherwise than the file. Raises `MethodError` on another base, on any
+    missing, extra or misshapen tensor, and where nothing changes; what was active before then is again.
     """
     method, config, ours = read_method(directory, like), _read_config(directory), _ours(directory)
     if base_sha256 and ours.get("base_sha256") not in (None, base_sha256):
@@ -130,19 +131,39 @@ def load_adapter(
             f"{directory}: this adapter was trained on another base (sha256 {str(ours['base_sha256'])[:12]}…) than the "
             f"one loaded ({base_sha256[:12]}…); load {config.get('base_model_name_or_path')!r}"
         )
+    if isinstance(like, type(method)) and isinstance(method, BaseModel):
+        method = method.model_copy(update={field: getattr(like, field) for field in method.adjustable})
+    before = {place: module.active for place, module in switched(model).items()}
+    known = set(adapter_names(model))
     try:
-        exact = method.exactly(model, config)
-        exact.attach(model, Start(torch.Generator().manual_seed(0)), name)
+        _fill(model, method.exactly(model, config), directory, name)
     except MethodError as error:
-        raise MethodError(f"{directory}: {error}") from error
+        if name not in known:  # else the name was taken, and that adapter stays
+            remove(model, name)
+        for place, module in switched(model).items():
+            module.active = before.get(place)
+        raise MethodError(str(error) if str(directory) in str(error) else f"{directory}: {error}") from error
+    return method
+
+
+def _fill(model: PreTrainedModel, method: Method, directory: Path, name: str) -> None:
+    """Attach a method at its places and give it the tensors of a directory."""
+    method.attach(model, Start(torch.Generator().manual_seed(0)), name)
     tensors = _without_copies(model, _tensors(directory / WEIGHTS), directory / WEIGHTS)
-    _check(exact.peft_tensors(model, name), tensors, directory / WEIGHTS)
-    exact.put_tensors(model, name, tensors)
+    _check(method.peft_tensors(model, name), tensors, directory / WEIGHTS)
+    method.put_tensors(model, name, tensors)
     if not _changes_something(model, method):
         raise MethodError(
             f"{directory}: the adapter loads and changes nothing: its tensors are those of an untrained start"
         )
-    return method
+
+
+def named_base(directory: Path) -> str | None:
+    """The base that an adapter from elsewhere names; None where burnish wrote it, which compares hashes."""
+    if "base_sha256" in _ours(directory):
+        return None
+    name = _read_config(directory).get("base_model_name_or_path")
+    return str(name) if name else None
 
 
 def _read_config(directory: Path) -> Mapping[str, object]:
@@ -205,10 +226,16 @@ def _check(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: 
 
 @torch.no_grad()
 def _changes_something(model: PreTrainedModel, method: Method) -> bool:
-    """Whether logits of a few tokens differ with the adapter on and off."""
+    """Whether logits of a few tokens differ with the adapter on and off, or else a weight moved.
+
+    An update of the embeddings alone need not touch the rows of the few tokens.
+    """
     changed = _probe(model)
     with method.disabled(model):
-        return not torch.equal(changed, _probe(model))
+        if not torch.equal(changed, _probe(model)):
+            return True
+    weights = dict(model.named_parameters())
+    return any(change > 0 for _, change, _ in method.changes(model, weights.__getitem__))
 
 
 def _probe(model: PreTrainedModel) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
@@ -42,6 +42,12 @@ class Config(MethodConfig):
     def first_position(self) -> int:
         """Documents start behind the prefix."""
         return self.length
+
+    @model_validator(mode="after")
+    def _text_is_used(self) -> "Config":
+        if self.text is not None and self.start != "text":
+            raise ValueError(f"text is what `start: text` begins with, and start is {self.start}; leave one out")
+        return self
 
     @property
     def start_text(self) -> str | None:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -61,6 +61,12 @@ class Config(MethodConfig):
     def virtual_tokens(self) -> int:
         """A slot for each vector."""
         return self.length
+
+    @model_validator(mode="after")
+    def _text_is_used(self) -> "Config":
+        if self.text is not None and self.start != "text":
+            raise ValueError(f"text is what `start: text` begins with, and start is {self.start}; leave one out")
+        return self
 
     @property
     def start_text(self) -> str | None:

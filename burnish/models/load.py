@@ -1,6 +1,6 @@
 """From the name in a recipe to a model that is ready to be measured and trained."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,8 +163,19 @@ def put_weights(base: Base, directory: Path) -> None:
     """
     examined = examine(directory)
     theirs, _ = _load(examined, config_of(examined), base.dtype, base.device)
+    _refuse_other_shapes(base, theirs.state_dict(), directory)
+    base.model.load_state_dict(theirs.state_dict())
+
+
+def check_weights(base: Base, directory: Path) -> None:
+    """What `put_weights` would raise, found without reading a weight."""
+    with torch.device("meta"), quietly():
+        theirs = AutoModelForCausalLM.from_config(config_of(examine(directory)), dtype=base.dtype)
+    _refuse_other_shapes(base, theirs.state_dict(), directory)
+
+
+def _refuse_other_shapes(base: Base, given: Mapping[str, torch.Tensor], directory: Path) -> None:
     ours = {name: tensor.shape for name, tensor in base.model.state_dict().items()}
-    given = theirs.state_dict()
     different = sorted(
         {name for name in ours if name not in given or given[name].shape != ours[name]} | (set(given) - set(ours))
     )
@@ -173,7 +184,6 @@ def put_weights(base: Base, directory: Path) -> None:
             f"{directory}: is no fine-tune of {base.name}: {len(different)} tensors are missing, extra or of another "
             f"shape, as {different[0]}"
         )
-    base.model.load_state_dict(given)
 
 
 def _exists(path: Path) -> bool:

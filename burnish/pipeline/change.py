@@ -12,6 +12,10 @@ from burnish.methods.method import Method
 from burnish.models.parameters import weight_files
 
 
+class NamedOtherwiseError(LookupError):
+    """A tensor of the model that its files hold under another name, as experts that transformers fuses at load."""
+
+
 def base_tensors(directory: Path) -> Callable[[str], Tensor]:
     """Reads a base's tensors one at a time from its files."""
     where: dict[str, Path] = {}
@@ -20,7 +24,9 @@ def base_tensors(directory: Path) -> Callable[[str], Tensor]:
             where.update(dict.fromkeys(file.keys(), path))
 
     def read(name: str) -> Tensor:
-        found = next(key for key in (name, name.partition(".")[2]) if key in where)  # GPT-2's files lack the prefix
+        found = next((key for key in (name, name.partition(".")[2]) if key in where), None)  # GPT-2's lack the prefix
+        if found is None:
+            raise NamedOtherwiseError(name)
         with safe_open(where[found], framework="pt") as file:
             tensor: Tensor = file.get_tensor(found)
         return tensor
@@ -29,7 +35,10 @@ def base_tensors(directory: Path) -> Callable[[str], Tensor]:
 
 
 def relative_change(model: nn.Module, method: Method, directory: Path) -> dict[str, object] | None:
-    """||dW|| / ||W|| over all weights that moved, and by block; None where the method adds no dW."""
+    """||dW|| / ||W|| over all weights that moved, and by block; None where the method adds no dW.
+
+    Raises `NamedOtherwiseError` where a weight of the base cannot be found in its files.
+    """
     sums: dict[str, tuple[float, float]] = {}
     for name, change, size in method.changes(model, base_tensors(directory)):
         block = re.search(r"\.(\d+)\.", name)

@@ -9,10 +9,10 @@ import torch
 from burnish.errors import RunError
 from burnish.files import new_directory, write_text
 from burnish.methods.method import Start
-from burnish.methods.peft_format import load_adapter, save_adapter
+from burnish.methods.peft_format import load_adapter, named_base, save_adapter
 from burnish.models.load import put_weights, quietly
 from burnish.models.parameters import bytes_of, count_parameters
-from burnish.pipeline.change import relative_change
+from burnish.pipeline.change import NamedOtherwiseError, relative_change
 from burnish.pipeline.directory import WEIGHTS
 from burnish.pipeline.events import Artifact, Began, Note
 from burnish.pipeline.session import Session
@@ -49,7 +49,7 @@ def train_stage(session: Session) -> Iterator[Event]:
             if isinstance(event, Stopped):
                 yield session.so_far("train", began)
                 session.check_stop()
-        yield _freeze(session, trainer, counters)
+        yield from _freeze(session, trainer, counters)
     yield from ended
 
 
@@ -78,12 +78,26 @@ def _trainer(session: Session) -> Trainer:
 def _notes(session: Session) -> list[str]:
     """What the method says of itself, and what is not known of an adapter that came from elsewhere."""
     prepared = session.prepared
-    said = prepared.method.notes(prepared.base.model)
-    if prepared.method.start_from is not None:
+    method, base = prepared.method, prepared.base
+    said = method.notes(base.model)
+    if method.start_from is None:
+        if getattr(method, "start", None) == "text" and start_tokens(prepared.recipe, method, base) is None:
+            said.append(
+                f"{method.name} starts from random tokens, since there is neither method.text nor data.instruction; "
+                "words that tell the task are a better start"
+            )
+        return said
+    source = Path(method.start_from)
+    named = named_base(source) if method.makes_adapter else None
+    if named is not None and Path(named).name.lower() != base.name.lower():
         said.append(
-            f"begins with what is in {Path(prepared.method.start_from).name}: what that was trained on is not known, "
-            "so held-out items that were among it are not noticed"
+            f"the adapter in {source.name} names {named} as its base; that this is {base.name} is not known, only that "
+            "its tensors fit"
         )
+    said.append(
+        f"begins with what is in {source.name}: what that was trained on is not known, so held-out items that were "
+        "among it are not noticed"
+    )
     return said
 
 
@@ -118,14 +132,18 @@ def _refuse_other(was: object, now: object, path: Path) -> None:
         )
 
 
-def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Event:
+def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Iterator[Event]:
     """Put back the best checkpoint and write adapter or model, and how far the weights moved."""
     prepared, run = session.prepared, session.run
     if counters.best_step or trainer.step:  # no update, no checkpoint: the adapter as it came
         trainer.load_state(read_checkpoint(run.checkpoints / name_of(counters.best_step)))
     trainer.optimizer.clear()
     base, method = prepared.base, prepared.method
-    run.put(WEIGHTS, relative_change(base.model, method, base.path))
+    try:
+        run.put(WEIGHTS, relative_change(base.model, method, base.path))
+    except NamedOtherwiseError as error:
+        run.put(WEIGHTS, None)
+        yield Note(f"how far the weights moved is not measured: the files of {base.name} have no tensor named {error}")
     name = "adapter" if method.makes_adapter else "model"
     trained = sum(p.numel() for p in trainer.optimizer.parameters.values())
     with new_directory(run.path / name) as temporary:
@@ -140,7 +158,7 @@ def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Event:
     total = count_parameters(base.model) - (trained if method.makes_adapter else 0)
     base.model.requires_grad_(False)
     session.tuned = True
-    return Artifact(name, bytes_of(run.path / name), trained, total, counters.best_step)
+    yield Artifact(name, bytes_of(run.path / name), trained, total, counters.best_step)
 
 
 def _take_up(session: Session) -> None:

@@ -106,16 +106,18 @@ def _same_records(loaded: Loaded) -> tuple[Loaded, tuple[LoadedMetric, ...]]:
 
     Every method is prepared for it, so whatever is wrong with one is told here.
     """
-    rooms: list[int] = []
-    metrics: tuple[LoadedMetric, ...] = ()
-    for part in methods_of(loaded).values():
-        prepared = prepare(part)
-        rooms.append(room_of(prepared.base, prepared.method))
-        metrics = prepared.task.metrics
+    needed = [_needs(part) for part in methods_of(loaded).values()]
+    rooms, metrics = [room for room, _ in needed], needed[-1][1]
     given = loaded.recipe.training.max_length
     longest = min(*rooms, 4096 if given == "auto" else given)
     training = loaded.recipe.training.model_copy(update={"max_length": longest})
     return replace(loaded, recipe=loaded.recipe.model_copy(update={"training": training})), metrics
+
+
+def _needs(part: Loaded) -> tuple[int, tuple[LoadedMetric, ...]]:
+    """The room that a method leaves to documents, and the task's metrics; its model is gone before the next is read."""
+    prepared = prepare(part)
+    return room_of(prepared.base, prepared.method), prepared.task.metrics
 
 
 def _each(work: _Work) -> Iterator[Event]:

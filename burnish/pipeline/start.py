@@ -20,7 +20,7 @@ from burnish.files import sha256_of, write_text
 from burnish.methods.method import Method, method_fields
 from burnish.methods.peft_format import load_adapter, method_of
 from burnish.models.adapters import remove
-from burnish.models.load import Base, load_base, resolve
+from burnish.models.load import Base, check_weights, load_base, resolve
 from burnish.models.parameters import count_parameters
 from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, recipe_from
 from burnish.proof.automatic import Task, answer_limit, decide, tried_metric
@@ -142,11 +142,16 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
     )
     encoder = Encoder(base.tokenizer, template if task.kind != "text" else None, base.stop_ids)
     longest = recipe.training.max_length
-    method.check(base.model)
-    if method.start_from is not None and method.makes_adapter:
-        # whatever is wrong with it is told before anything is measured; training loads it again
+    if method.start_from is None:
+        method.check(base.model)
+    elif method.makes_adapter:
+        # whatever is wrong with it is told before anything is measured; training loads it again. Places that PEFT
+        # names by an expression are no targets of a recipe, so `check` cannot look at them
         load_adapter(base.model, Path(method.start_from), base_sha256=base.sha256, like=method)
         remove(base.model, "default")
+    else:
+        method.check(base.model)
+        check_weights(base, Path(method.start_from))
     room = room_of(base, method)
     _refuse_no_text(recipe, method, base)
     max_length = min(room, 4096) if longest == "auto" else min(room, longest)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from burnish.errors import TrainingError
 from burnish.models.seams import trained
 
 
@@ -26,6 +27,8 @@ class Optimizer:
             name: p if p.dtype == torch.float32 else p.detach().float().requires_grad_(True)
             for name, p in self.parameters.items()
         }
+        if not self.masters:
+            raise TrainingError(f"nothing of {type(model).__name__} has requires_grad, so there is nothing to train")
         fused = next(iter(self.masters.values())).device.type in ("cpu", "cuda")
         # matrices decay; biases, norms and scales ([n, 1]) do not
         groups: dict[tuple[float, float], list[Tensor]] = {}

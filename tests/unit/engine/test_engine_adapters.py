@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, MixtralConfig, PreTrainedModel
 
 from burnish.errors import MethodError, RecipeError
 from burnish.generation.decode import generate
-from burnish.methods.lora import Config
+from burnish.methods.lora import Config, LoRALinear, lora_places
 from burnish.methods.method import Method, Start, method_fields, method_from
 from burnish.methods.peft_format import load_adapter, method_of, save_adapter
 from burnish.models import attention
@@ -184,6 +184,65 @@ def test_from_takes_the_adapter_s_own_settings(tmp_path: Path) -> None:
         method_of({"name": "ia3", "from": str(tmp_path)})
     with pytest.raises(MethodError, match=r"no adapter_config\.json"):
         method_of({"from": str(tmp_path / "nothing")})
+
+
+def test_what_is_adjustable_is_taken_from_the_recipe(tmp_path: Path) -> None:
+    saved(tmp_path, dropout=0.3, targets="mlp")
+    for given, expected in (({"dropout": 0.1}, 0.1), ({}, 0.3)):
+        model = packed()
+        load_adapter(model, tmp_path, base_sha256=None, like=method_of({"from": str(tmp_path), **given}))
+        modules = [module for module in lora_places(model).values() if isinstance(module, LoRALinear)]
+        assert {rate for module in modules for rate in module.dropouts.values()} == {expected}
+
+
+def test_an_update_of_rows_that_no_probe_reads_is_something(tmp_path: Path) -> None:
+    model, method = packed(), method_from({"name": "lora", "targets": ("embeddings",)})
+    method.attach(model, start())
+    with torch.no_grad():
+        adapter_parameters(model, "default")["model.embed_tokens.lora_embedding_A"][:, 123] = 1.0
+    save_adapter(model, method, tmp_path, base="b", base_sha256="1" * 64)
+    assert method_fields(load_adapter(packed(), tmp_path, base_sha256=None))["targets"] == ("embeddings",)
+
+
+def test_an_adapter_that_does_not_load_leaves_the_one_before_it_active(tmp_path: Path) -> None:
+    saved(tmp_path)
+    model = packed()
+    load_adapter(model, tmp_path, base_sha256=None, name="first")
+    weights = tmp_path / "adapter_model.safetensors"
+    save_file({key: torch.zeros_like(tensor) for key, tensor in load_file(weights).items()}, weights)
+    with pytest.raises(MethodError, match="changes nothing"):
+        load_adapter(model, tmp_path, base_sha256=None, name="second")
+    assert adapter_names(model) == ["first"]
+    assert {module.active for module in switched(model).values()} == {"first"}
+    with pytest.raises(MethodError, match=r'"first" is attached .* already'):
+        load_adapter(model, tmp_path, base_sha256=None, name="first")
+    assert adapter_names(model) == ["first"]
+
+
+def test_a_field_that_a_file_leaves_out_means_what_peft_means(tmp_path: Path) -> None:
+    saved(tmp_path, rank=8, alpha=8.0)
+    config = tmp_path / "adapter_config.json"
+    fields = {key: value for key, value in json.loads(config.read_text()).items() if key not in ("r", "lora_alpha")}
+    config.write_text(json.dumps(fields), encoding="utf-8")
+    found = method_fields(load_adapter(packed(), tmp_path, base_sha256=None))
+    assert (found["rank"], found["alpha"]) == (8, 8.0)
+
+
+def test_a_single_name_is_as_good_as_a_list_of_one() -> None:
+    model = packed()
+    method_from({"name": "full", "train": "norms"}).attach(model, start())
+    names = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert names
+    assert all("norm" in name for name in names)
+
+
+def test_a_mixture_of_experts_is_told_what_does_not_train() -> None:
+    sizes = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 8}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 2}
+    model = AutoModelForCausalLM.from_config(MixtralConfig(**sizes, **heads))
+    assert "are no linear maps" in method_from("lora").notes(model)[0]
+    with pytest.raises(MethodError, match=r"no single MLP|several experts"):
+        method_from("ia3").check(model)
 
 
 def test_a_bottleneck_s_config_names_the_method_and_its_fields(tmp_path: Path) -> None:

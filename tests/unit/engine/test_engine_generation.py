@@ -14,7 +14,7 @@ from burnish.models.cached_attention import CacheLayout
 from burnish.proof import engine as engine_module
 from burnish.proof.engine import ModelEngine
 from burnish.types import TokenizedExample
-from tests.tiny_models import tiny_model
+from tests.tiny_models import CONTEXT, tiny_model
 
 PROMPTS = [(5, 6, 7, 8), (5, 6, 9)]
 
@@ -46,6 +46,22 @@ def test_a_stop_token_as_the_last_allowed_one_is_an_end(model: PreTrainedModel) 
 def test_an_answer_may_be_empty(model: PreTrainedModel) -> None:
     first = generate(model, PROMPTS[:1], stop_ids={399}, max_new_tokens=1)[0].tokens[0]
     assert generate(model, PROMPTS[:1], stop_ids={first}, max_new_tokens=5) == [Generated((), "end")]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen3"])
+def test_an_answer_ends_where_the_model_s_positions_end(architecture: str, packed: bool) -> None:
+    model = tiny_model(architecture)
+    if packed:
+        model.set_attn_implementation(attention.NAME)
+    prompts = [tuple(3 + n % 300 for n in range(length)) for length in (CONTEXT - 3, CONTEXT, 4)]
+    found = generate(model, prompts, stop_ids={399}, max_new_tokens=8)
+    assert [(len(answer.tokens), answer.stopped_by) for answer in found] == [
+        (3, "length"),
+        (0, "length"),
+        (8, "length"),
+    ]
+    assert found[2] == generate(model, prompts[2:], stop_ids={399}, max_new_tokens=8)[0]
 
 
 def test_nothing_asked_is_nothing_answered(model: PreTrainedModel) -> None:
