@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.tables import keep
+from burnish.errors import TrainingError
 from burnish.files import read_json
 from burnish.methods.method import method_from
 from burnish.report.numbers import primary
@@ -92,6 +93,16 @@ def report_of(work: Path, cell: Cell) -> Report | None:
     return Report.model_validate(read_json(path)) if path.is_file() else None
 
 
+def diverged(work: Path, cell: Cell) -> bool:
+    """Whether training could not go on at this rate; that is a result, so the cell is not run again."""
+    return (work / f"{cell.name}.diverged").is_file()
+
+
+def is_done(work: Path, cell: Cell) -> bool:
+    """Whether there is nothing more to learn from a cell."""
+    return diverged(work, cell) or report_of(work, cell) is not None
+
+
 def score_of(report: Report) -> ScoreRow:
     """The tuned model's row in the task's own metric."""
     return primary(report.task)[-1]
@@ -104,7 +115,7 @@ def sweep_of(row: Row) -> list[Cell]:
 
 def is_swept(work: Path, row: Row) -> bool:
     """Whether all of its rates were tried."""
-    return all(report_of(work, cell) is not None for cell in sweep_of(row))
+    return all(is_done(work, cell) for cell in sweep_of(row))
 
 
 def chosen_rate(work: Path, row: Row) -> float:
@@ -122,6 +133,8 @@ def events_of(work: Path, cell: Cell, kind: str) -> list[dict[str, Any]]:
 
 def validation_loss(work: Path, cell: Cell) -> float:
     """The lowest validation loss, nats per token: that of the checkpoint that was taken."""
+    if diverged(work, cell):
+        return float("inf")
     return min(float(event["loss"]) for event in events_of(work, cell, "evaluation"))
 
 
@@ -143,6 +156,10 @@ def run(work: Path, cell: Cell) -> None:
     print(f"{cell.name} …", end=" ", flush=True)
     with (work / f"{cell.name}.log").open("w") as log:
         result = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
+    if result.returncode == TrainingError.exit_code:
+        (work / f"{cell.name}.diverged").touch()
+        print("training ended in numbers that are none", flush=True)
+        return
     report = report_of(work, cell) if result.returncode == 0 else None
     if report is None:
         sys.exit(f"stopped with exit code {result.returncode}; see {work / cell.name}.log")
@@ -157,12 +174,15 @@ def table(work: Path) -> dict[str, object]:
     """All finished cells in numbers."""
     found = []
     for row in ROWS:
-        swept = [cell for cell in sweep_of(row) if report_of(work, cell) is not None]
+        swept = [cell for cell in sweep_of(row) if is_done(work, cell)]
         rate = chosen_rate(work, row)
         entry: dict[str, object] = {
             "method": row.name,
             "recipe": list(row.changes),
-            "sweep": [{"rate": cell.rate, "validation_loss": validation_loss(work, cell)} for cell in swept],
+            "sweep": [
+                {"rate": cell.rate, "validation_loss": None if diverged(work, cell) else validation_loss(work, cell)}
+                for cell in swept
+            ],
             "rate": rate,
             "swept": is_swept(work, row),
         }
@@ -211,7 +231,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     rows, end = [row for row in ROWS if row.name in given.only], time.monotonic() + 60 * given.minutes
     for cell in cells(given.work, rows, given.stage):
-        if report_of(given.work, cell) is None:
+        if not is_done(given.work, cell):
             if time.monotonic() > end:
                 print("out of time; the same command goes on")
                 break

@@ -108,5 +108,9 @@ def _probe(probes: Mapping[str, Any], name: str, times: float, digits: int) -> s
 def _swept(row: Mapping[str, Any]) -> Sequence[str]:
     cells = sorted(row["sweep"], key=lambda cell: float(cell["rate"]))
     taken = [" \\*" if cell["rate"] == row["rate"] else "" for cell in cells]
-    losses = [f"{cell['rate']:g}: {cell['validation_loss']:.3f}" for cell in cells]
+    losses = [f"{cell['rate']:g}: {_loss(cell['validation_loss'])}" for cell in cells]
     return [f"`{row['method']}`", *(loss + mark for loss, mark in zip(losses, taken, strict=True))]
+
+
+def _loss(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.3f}"

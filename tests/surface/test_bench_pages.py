@@ -48,7 +48,7 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
         "torch": "2",
         "date": "2026-01-01",
     }
-    swept = [{"rate": rate, "validation_loss": loss} for rate, loss in ((6e-5, 0.3), (2e-5, 0.2), (7e-6, 0.4))]
+    swept = [{"rate": rate, "validation_loss": loss} for rate, loss in ((6e-5, None), (2e-5, 0.2), (7e-6, 0.4))]
     rows = [
         {"method": "lora", "rate": 1e-3, "swept": False, "sweep": [], "trec6": [cell], "cad": []},
         {"method": "full", "rate": 2e-5, "swept": True, "sweep": swept, "trec6": [cell, cell], "cad": [cell]},
@@ -60,7 +60,7 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
     assert "| `lora` | 0.001 † | 450 of 500 |" in text
     assert "| 34 → 8 | 12 | 1.0 kB | 2.0 GB | 1.2 |" in text
     assert "| `full` | 2e-05 | 450, 450 of 500 |" in text
-    assert "| `full` | 7e-06: 0.400 | 2e-05: 0.200 \\* | 6e-05: 0.300 |" in text
+    assert "| `full` | 7e-06: 0.400 | 2e-05: 0.200 \\* | 6e-05: diverged |" in text
     (svg,) = (ET.fromstring(text) for text in method_picture.pages().values())
     assert len(svg.findall(".//{*}circle")) == 4  # a dot a seed, in a panel a data set
 
