@@ -65,7 +65,8 @@ def _peers(found: Any) -> str:
                 CASES[name],
                 f"{rate['burnish']:.0f}",
                 f"{rate['trl']:.0f} ({case['trl_best']})",
-                f"{rate['trl_default']:.0f}",
+                f"{case['trl_untouched']:.0f}" if "trl_untouched" in case else "",
+                f"{rate['trl_fp32']:.0f}",
                 f"{case['tokens_per_second_ratio']:.1f}x",
                 f"{memory(peak['burnish'])}, {memory(peak['trl'])}",
                 f"{case['memory_ratio']:.2f}",
@@ -74,11 +75,14 @@ def _peers(found: Any) -> str:
                 f"{100 * case['trl_loss_max_relative_difference']:.1f} %",
             ]
         )
-    head = ("case", "burnish", "TRL's best", "by default", "ratio", "memory", "ratio", "unavoidable", "loss")
+    head = ("case", "burnish", "TRL's best", "untouched", "in fp32", "ratio", "memory", "ratio", "unavoidable", "loss")
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines += [*table(head, rows, left=1), ""]
     days = ", ".join(sorted({case["date"] for case in found["cases"].values()}))
     lines += [f"Tokens of records a second; {found['machine']}; {versions}; {days}; each case in one run.", ""]
+    missing = [title for name, title in CASES.items() if name not in found["cases"]]
+    if missing:
+        lines += [f"Not measured yet: {'; '.join(missing)}.", ""]
     return "\n".join(lines)
 
 

@@ -34,7 +34,10 @@ HEAD = """# Measured runs
 Each table is the report of one run, as it came out: one training seed, held-out items opened after everything was
 frozen. `python -m scripts.results RUN NAME` keeps a run's report in `bench/results/`, and this page is generated from
 these files. "tuned -" is the paired difference on the same items, positive where the tuned model is better, with its
-95 % interval; \\* marks the best prompt, chosen on validation items. Minutes are those of the machine that is named.
+95 % interval; \\* marks the best prompt, chosen on validation items. "Ruled out at 95 %" is one-sided: it rests on the
+upper end of the 90 % interval, so the 95 % interval beside it may reach a little past the margin. Minutes are those of
+the machine that is named. "Opened" is what the cache of that run had seen: one with an empty cache begins at one, and
+what was opened before is told below each table.
 """
 
 

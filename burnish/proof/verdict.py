@@ -120,11 +120,14 @@ def _amount(value: float, context: Context, signed: bool = False) -> str:
 
 
 def _measured(difference: Difference, context: Context) -> str:
+    ends = f"{_end(difference.low, context)} to {_end(difference.high, context)}"
     if context.is_share:
-        ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
         return f"{100 * difference.value:+.1f} points, 95 % interval {ends}"
-    ends = f"{difference.low:+.3g} to {difference.high:+.3g}"
     return f"{difference.value:+.3g} {context.unit} (positive is better), 95 % interval {ends}"
+
+
+def _end(value: float, context: Context) -> str:
+    return f"{100 * value:+.1f}" if context.is_share else f"{value:+.3g}"
 
 
 def _name(arm: str) -> str:
@@ -142,8 +145,9 @@ def _sentence(kind: Kind, evidence: Evidence, context: Context) -> str:
     elif kind == "prompt":
         who = "The base model is enough as it is" if best.arm == "base" else f"Prompting is enough: use {best.arm}"
         text = (
-            f"{who}: a gain of {_amount(evidence.margin, context)} or more by fine-tuning is ruled out at 95 % "
-            f"(tuned - {best.arm}: {_measured(best, context)})."
+            f"{who}: a gain of {_amount(evidence.margin, context)} or more by fine-tuning is ruled out at 95 %, "
+            f"one-sided (tuned - {best.arm}: {_measured(best, context)}; the 90 % one ends at "
+            f"{_end(best.high_90, context)})."
         )
     else:
         text = _open_sentence(best, evidence, context)

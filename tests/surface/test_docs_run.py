@@ -18,7 +18,7 @@ from tests.tiny_models import tiny_directory
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Installing is what `make demo` and `make test` do on a fresh machine; here only their names are checked.
-INSTALLS = ("make ", "python -m venv", ".venv/bin/pip install")
+INSTALLS = ("make ", "python3 -m venv", ".venv/bin/pip install")
 TEAMS = ("billing", "shipping", "returns", "accounts")
 WORDS = ("late", "broken", "lost", "twice", "wrong", "open", "closed", "blue", "red", "new")
 
