@@ -62,7 +62,8 @@ def test_the_best_prompt_alone_decides_that_prompting_is_enough() -> None:
 
 def test_what_rules_a_gain_out_is_the_one_sided_end() -> None:
     """The 95 % interval may reach past the margin beside a true claim, so the end that the claim rests on is shown."""
-    close = Evidence((difference("similar_1", -0.085, 0.051, 0.04),), "similar_1", 0.05)
+    arms = (difference("base", 0.1, 0.3), difference("similar_1", -0.085, 0.051, 0.04))
+    close = Evidence(arms, "similar_1", 0.05)
     sentence = judge(close, context()).sentence
     assert "a gain of 5.0 points or more by fine-tuning is ruled out at 95 %, one-sided" in sentence
     assert "95 % interval -8.5 to +5.1; the 90 % one ends at +4.0)" in sentence
