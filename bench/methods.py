@@ -83,6 +83,8 @@ class Cell:
         changes = [f"training.learning_rate={self.rate:g}", f"training.seed={self.seed}", *BASE_ONLY]
         if self.stage == "sweep":
             changes += ["proof.effort=none", "training.checkpoints_kept=1"]
+        if self.stage == "cad" or self.seed:
+            changes.append("proof.retention=false")  # told once a method, by the first seed on trec6
         burnish = str(Path(sys.executable).with_name("burnish"))
         return [burnish, "run", str(ROOT / "recipes" / recipe / "recipe.yaml"), *self.row.changes, *changes]
 
