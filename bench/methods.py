@@ -188,12 +188,19 @@ def table(work: Path) -> dict[str, object]:
             "rate": rate,
             "swept": is_swept(work, row),
         }
-        for stage in ("trec6", "cad"):
-            runs = [Cell(stage, row, rate, seed) for seed in row.seeds]
-            done = [cell for cell in runs if report_of(work, cell) is not None]
-            entry[stage] = [{"seed": cell.seed, **_numbers(work, cell)} for cell in done]
+        entry |= {
+            stage: _runs(work, [Cell(stage, row, rate, seed) for seed in row.seeds]) for stage in ("trec6", "cad")
+        }
+        automatic = sweep_of(row)[TIMES.index(1.0)]
+        if automatic.rate != rate:
+            entry["automatic"] = {"rate": automatic.rate, "trec6": _runs(work, [automatic])}
         found.append(entry)
     return {"schema": 1, "methods": found}
+
+
+def _runs(work: Path, runs: Sequence[Cell]) -> list[dict[str, object]]:
+    done = [cell for cell in runs if report_of(work, cell) is not None]
+    return [{"seed": cell.seed, **_numbers(work, cell)} for cell in done]
 
 
 def _numbers(work: Path, cell: Cell) -> dict[str, object]:

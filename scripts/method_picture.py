@@ -28,7 +28,7 @@ def _svg(rows: Sequence[Mapping[str, Any]]) -> str:
     for place, stage in enumerate(panels):
         drawn += _panel(rows, stage, NAMES + place * (WIDE + GAP), bottom)
     title = "Right of the held-out items, by method"
-    note = "A dot is a training seed; a line the 95 % interval of the first one, for other items. Not paired."
+    note = "A dot a seed, hollow at the default rate where another was chosen. Lines: 95 % of the first."
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'role="img" aria-labelledby="title">',
@@ -50,7 +50,7 @@ def _panel(rows: Sequence[Mapping[str, Any]], stage: str, left: float, bottom: f
     bounds = [
         wilson(round(r[stage][0]["value"] * r[stage][0]["count"]), r[stage][0]["count"]) for r in rows if r[stage]
     ]
-    values = [cell["value"] for row in rows for cell in row[stage]]
+    values = [c["value"] for row in rows for c in (*row[stage], *(row.get("automatic") or {}).get(stage, []))]
     low, high = min([*values, *(b.low for b in bounds)]), max([*values, *(b.high for b in bounds)])
     scale = (max(0.0, low - 0.03), min(1.0, high + 0.03))
 
@@ -70,9 +70,11 @@ def _panel(rows: Sequence[Mapping[str, Any]], stage: str, left: float, bottom: f
             f'<line x1="{x(bound.low):.1f}" y1="{y:.1f}" x2="{x(bound.high):.1f}" y2="{y:.1f}" stroke="{TUNED}" '
             'stroke-opacity="0.35" stroke-width="5" stroke-linecap="round"/>'
         )
-        for cell in row[stage]:
+        automatic = (row.get("automatic") or {}).get(stage, [])
+        for cell in [*row[stage], *automatic]:
+            fill, edge = (PAPER, TUNED) if cell in automatic else (TUNED, PAPER)
             parts.append(
-                f'<circle cx="{x(cell["value"]):.1f}" cy="{y:.1f}" r="5.5" fill="{TUNED}" fill-opacity="0.85" '
-                f'stroke="{PAPER}"/>'
+                f'<circle cx="{x(cell["value"]):.1f}" cy="{y:.1f}" r="5.5" fill="{fill}" fill-opacity="0.85" '
+                f'stroke="{edge}"/>'
             )
     return parts

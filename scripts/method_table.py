@@ -21,13 +21,13 @@ def measured_tables() -> str:
     if not rows:
         return "Not measured yet: `python -m bench.methods WORK`.\n"
     made = next(cell for row in rows for cell in row["trec6"])
-    lines = [*table(HEAD, [_row(row) for row in rows], left=1), ""]
+    lines = [*table(HEAD, [line for row in rows for line in _lines(row)], left=1), ""]
     lines += [
         f"Measured on {made['machine']}, torch {made['torch']}, {made['date']}. General text: nats per token of "
         "authored general text, base → tuned, lower is better. Questions and requests: right of 100, passed of 40, "
         "base → tuned. Memory is the most that the process held up to the end of training. Several "
-        "numbers in a cell are several training seeds; a cell with one is one seed, and seeds differ. † the method's "
-        "default rate, not swept yet.",
+        "numbers in a cell are several training seeds; a cell with one is one seed, and seeds differ. `auto` marks the "
+        "method's default rate; without it a rate was chosen by the sweep below. † not swept yet.",
         "",
     ]
     swept = [row for row in rows if row["swept"]]
@@ -74,14 +74,25 @@ def _methods() -> list[Mapping[str, Any]]:
     return [row for row in (kept("methods") or {"methods": []})["methods"] if row["trec6"]]
 
 
-def _row(row: Mapping[str, Any]) -> list[str]:
+def _lines(row: Mapping[str, Any]) -> list[list[str]]:
+    """A method at its rate, and beside it at its default rate where that is another."""
+    automatic = row.get("automatic")
+    if automatic is None:
+        return [_row(row, automatic=True)]
+    return [
+        _row(row, automatic=False),
+        *([_row({**row, **automatic, "cad": []}, automatic=True)] * bool(automatic["trec6"])),
+    ]
+
+
+def _row(row: Mapping[str, Any], *, automatic: bool) -> list[str]:
     runs, cad = row["trec6"], row["cad"]
     first = runs[0]
     interval = wilson(round(first["value"] * first["count"]), first["count"])
     probes = first["probes"]
     return [
         f"`{row['method']}`",
-        f"{row['rate']:g}{'' if row['swept'] else ' †'}",
+        f"{row['rate']:g}{' `auto`' if automatic else ''}{'' if row['swept'] else ' †'}",
         f"{', '.join(_right(cell) for cell in runs)} of {first['count']}",
         f"{100 * interval.low:.1f}-{100 * interval.high:.1f} %",
         f"{', '.join(_right(cell) for cell in cad)} of {cad[0]['count']}" if cad else "",

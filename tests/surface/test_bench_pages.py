@@ -53,16 +53,18 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
         {"method": "lora", "rate": 1e-3, "swept": False, "sweep": [], "trec6": [cell], "cad": []},
         {"method": "full", "rate": 2e-5, "swept": True, "sweep": swept, "trec6": [cell, cell], "cad": [cell]},
     ]
+    rows[1]["automatic"] = {"rate": 5e-5, "trec6": [{**cell, "seed": 1}]}
     table = tmp_path / "methods.json"
     write_json(table, {"schema": 1, "methods": rows})
     monkeypatch.setattr(tables, "FOLDER", tmp_path)
     text = method_table.measured_tables()
-    assert "| `lora` | 0.001 † | 450 of 500 |" in text
+    assert "| `lora` | 0.001 `auto` † | 450 of 500 |" in text
+    assert "| `full` | 5e-05 `auto` | 450 of 500 |" in text
     assert "| 34 → 8 | 12 | 1.0 kB | 2.0 GB | 1.2 |" in text
     assert "| `full` | 2e-05 | 450, 450 of 500 |" in text
     assert "| `full` | 7e-06: 0.400 | 2e-05: 0.200 \\* | 6e-05: diverged |" in text
     (svg,) = (ET.fromstring(text) for text in method_picture.pages().values())
-    assert len(svg.findall(".//{*}circle")) == 4  # a dot a seed, in a panel a data set
+    assert len(svg.findall(".//{*}circle")) == 5  # a dot a seed, in a panel a data set
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
