@@ -84,8 +84,8 @@ class Config(MethodConfig):
         return self
 
     def learning_rate(self, parameters: int) -> float:  # noqa: ARG002
-        """5e-3."""
-        return 5e-3
+        """1.5e-2."""
+        return 1.5e-2
 
     def check(self, model: PreTrainedModel) -> None:
         """Keys, values and the inside of the MLP are found."""
