@@ -6,13 +6,14 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from burnish.data.dataset import Dataset
 from burnish.data.settings import DataSettings
 from burnish.errors import RecipeError, listed
 from burnish.proof.settings import ProofSettings, TaskSettings
@@ -64,6 +65,7 @@ class Loaded:
     name: str  # names the run directory
     source: Path | None  # the file, None where it was made from data
     several: bool = False  # one of several methods that the file names
+    dataset: Dataset | None = field(default=None, compare=False, repr=False)  # where the recipe was guessed from it
 
 
 def load_recipe(path: Path, changes: Sequence[str] = ()) -> Loaded:
@@ -185,16 +187,16 @@ def _expanded(value: Any, where: str) -> Any:
 def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Paths made absolute where they stand; a name that is no existing path stays a name."""
     folder = folder.resolve()
-    for section, field in PATH_FIELDS:
+    for section, entry in PATH_FIELDS:
         part = tree.get(section)
-        if isinstance(part, dict) and isinstance(part.get(field), str) and part[field] not in NOT_PATHS:
-            part[field] = str(folder / Path(part[field]).expanduser())
+        if isinstance(part, dict) and isinstance(part.get(entry), str) and part[entry] not in NOT_PATHS:
+            part[entry] = str(folder / Path(part[entry]).expanduser())
     task, method, model = tree.get("task"), tree.get("method"), tree.get("model")
     methods = method if isinstance(method, list) else [method]
     for part in (task.get("metric") if isinstance(task, dict) else None, *methods):
         for field in ("path", "from"):
-            if isinstance(part, dict) and isinstance(part.get(field), str):
-                part[field] = str(folder / Path(part[field]).expanduser())
+            if isinstance(part, dict) and isinstance(part.get(entry), str):
+                part[entry] = str(folder / Path(part[entry]).expanduser())
     for name, given in (("model", model), ("base", tree.get("base"))):
         if isinstance(given, str) and given and (folder / Path(given).expanduser()).exists():
             tree[name] = str(folder / Path(given).expanduser())

@@ -94,7 +94,10 @@ def loaded_from(target: str, changes: Sequence[str]) -> Loaded:
 def loaded_guess(found: Guess, data: Path, changes: Sequence[str] = ()) -> Loaded:
     """The recipe that a guess about a data file makes; `write_recipe` writes the same one."""
     text = recipe_yaml(found, str(data.resolve()), DEFAULT_MODEL)
-    return Loaded(recipe_from(yaml.safe_load(text), data.parent, data.name, changes), data.stem, None)
+    recipe = recipe_from(yaml.safe_load(text), data.parent, data.name, changes)
+    read = found.settings.model_copy(update={"train": str(data.resolve())})
+    same = recipe.data == read and recipe.task.kind in ("auto", found.kind)
+    return Loaded(recipe, data.stem, None, dataset=found.dataset if same else None)
 
 
 def recipe_path(data: Path, out: Path | None, replace: bool) -> Path:
@@ -125,7 +128,7 @@ def prepare(loaded: Loaded, say: Callable[[str], None] = lambda _: None) -> Prep
             "training.max_steps: 0 trains nothing, for a fine-tune that exists; name its directory in method.from"
         )
     resolve(recipe.model)
-    dataset = load(recipe.data, task_kind=recipe.task.kind)
+    dataset = loaded.dataset or load(recipe.data, task_kind=recipe.task.kind)
     task = decide(dataset.train, recipe.task, dataset.kind, dataset.labels)
     doubt = tried_metric(task, dataset.train)
     if doubt is not None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from burnish.cli.main import main
+from burnish.data.dataset import load
 from burnish.errors import RecipeError
 from burnish.pipeline.recipe import recipe_from
+from burnish.pipeline.start import loaded_from
 
 
 def test_a_field_of_two_types_has_one_line(tmp_path: Path) -> None:
@@ -37,3 +39,13 @@ def test_a_refused_init_leaves_no_recipe(
     assert end.value.code == 2
     assert "no record is left to train on (40 empty)" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.jsonl"]
+
+
+def test_a_file_is_not_read_again_where_nothing_of_its_guess_was_changed(tmp_path: Path) -> None:
+    path = tmp_path / "tickets.csv"
+    rows = [f"the order {n} is {('late', 'lost')[n % 2]},{('shipping', 'returns')[n % 2]}" for n in range(40)]
+    path.write_text("\n".join(["text,team", *rows]) + "\n", encoding="utf-8")
+    found = loaded_from(str(path), ["training.epochs=2"])
+    assert found.dataset == load(found.recipe.data, task_kind=found.recipe.task.kind)
+    assert loaded_from(str(path), ["data.seed=3"]).dataset is None
+    assert loaded_from(str(path), ["task.kind=generate"]).dataset is None
