@@ -194,7 +194,7 @@ def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
     task, method, model = tree.get("task"), tree.get("method"), tree.get("model")
     methods = method if isinstance(method, list) else [method]
     for part in (task.get("metric") if isinstance(task, dict) else None, *methods):
-        for field in ("path", "from"):
+        for entry in ("path", "from"):
             if isinstance(part, dict) and isinstance(part.get(entry), str):
                 part[entry] = str(folder / Path(part[entry]).expanduser())
     for name, given in (("model", model), ("base", tree.get("base"))):
