@@ -11,8 +11,8 @@ import yaml
 
 from burnish.data.dataset import Dataset, load
 from burnish.data.formats import classification, completion, text
-from burnish.data.layout import Layout, as_text, find_layout, spelled, value_at
-from burnish.data.settings import DataSettings
+from burnish.data.layout import Layout, as_text, find_layout, shown, spelled, value_at
+from burnish.data.settings import MARKS, DataSettings
 from burnish.data.sources import Source, read_source
 from burnish.errors import DataError, RecipeError
 from burnish.types import TaskKind
@@ -26,6 +26,8 @@ LABEL_HINTS = (
     *("answer", "target", "output", "urgency", "severity"),
 )
 CONTEXTS = ("context", "contexts", "passage", "passages", "abstract", "background", "document", "article")
+CHOICES = ("choices", "options", "alternatives", "endings", "candidates")
+_CHOICE = re.compile(r"(option|choice|ending|candidate|alternative|answer|sol)[ _]?[1-9A-Ea-e]")
 _NUMBER = re.compile(r"[-+]?[\d.,\s]+%?$")
 _STAMP = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}:\d{2}")
 
@@ -121,10 +123,12 @@ def _settings(source: Source) -> tuple[DataSettings, list[str]]:
         return _raw(start, layout.columns["text"], columns)
     if layout.name == "classification" and not columns[layout.columns["label"]].is_label and len(source.records) > 50:
         return _by_looks(start, source, columns)
-    return _spelled(start, layout, columns)
+    return _spelled(start, source, layout, columns)
 
 
-def _spelled(start: DataSettings, layout: Layout, columns: Mapping[str, _Column]) -> tuple[DataSettings, list[str]]:
+def _spelled(
+    start: DataSettings, source: Source, layout: Layout, columns: Mapping[str, _Column]
+) -> tuple[DataSettings, list[str]]:
     """A layout that the column names gave; answers that are labels make it a classification."""
     fields = dict(layout.columns)
     if layout.name == "instruction":
@@ -132,10 +136,14 @@ def _spelled(start: DataSettings, layout: Layout, columns: Mapping[str, _Column]
     ask, answer = ("text", "label") if layout.name == "classification" else ("prompt", "completion")
     notes: list[str] = []
     changes: dict[str, object] = {}
-    context = spelled(list(columns), CONTEXTS, fields.values())
-    if context is not None and layout.name == "completion":
-        changes["prompt"] = f"{{{context}}}\n\n{{{fields.pop(ask)}}}"
+    context = spelled(list(columns), CONTEXTS, fields.values()) if layout.name == "completion" else None
+    choices, said = _choices(source, columns, fields.get(answer))
+    if context is not None or choices:
+        before = f"{{{context}}}\n\n" if context is not None else ""
+        changes["prompt"] = f"{before}{{{fields.pop(ask)}}}{choices}"
+    if context is not None:
         notes.append(f'the column "{context}" stands before the question')
+    notes += said
     if layout.name == "completion" and columns[fields[answer]].is_label:
         fields = {"label": fields[answer], **({"text": fields[ask]} if ask in fields else {})}
         notes.append(f'the column "{fields["label"]}" holds few different answers, so they are taken as labels')
@@ -157,8 +165,11 @@ def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column
         words = spelled([c.name for c in texts if c.name != label], classification.FIELDS["text"])
         ask = words or next((column.name for column in texts if column.name != label), None)
         if ask is not None:
-            fields = {"text": ask, "label": label}
-            return start.model_copy(update={"format": "classification", "fields": fields}), _others(columns, label)
+            choices, said = _choices(source, columns, label)
+            found: dict[str, object] = {"format": "classification", "fields": {"text": ask, "label": label}}
+            if choices:
+                found = {"format": "classification", "fields": {"label": label}, "prompt": f"{{{ask}}}{choices}"}
+            return start.model_copy(update=found), [*said, *_others(columns, label)]
     if len(texts) > 1:
         names = [column.name for column in columns.values() if column in texts]
         prompt = spelled([n for n in names if n != answer], (*completion.FIELDS["prompt"], "text", "instruction"))
@@ -187,6 +198,25 @@ def _raw(start: DataSettings, column: str, columns: Mapping[str, _Column]) -> tu
         changes["group"] = group
         notes.append(f'records of one "{group}" stay on one side of the split')
     return start.model_copy(update=changes), notes
+
+
+def _choices(source: Source, columns: Mapping[str, _Column], answer: str | None) -> tuple[str, list[str]]:
+    """What a question of several choices lets one choose from, as the end of a prompt, and what is said about it.
+
+    A column with a list of them, marked as the answers are ("B", "2"); or a column for each, as option1 and option2.
+    """
+    several = [name for name in columns if _CHOICE.fullmatch(name) and name != answer]
+    if len(several) > 1:
+        lines = [f"{name[-1]}: {{{name}}}" for name in several]
+        return "\n\n" + "\n".join(lines), [f"the columns {shown(several)} stand behind the question"]
+    name = spelled(list(columns), CHOICES, [answer or ""])
+    values = [] if name is None else [record.values.get(name) for record in source.records[:SAMPLE]]
+    if name is None or not all(isinstance(value, list) for value in values):
+        return "", []
+    answers = [as_text(record.values.get(answer or "")).strip() for record in source.records[:SAMPLE]]
+    mark = next((mark for mark, signs in MARKS.items() if sum(a in signs for a in answers) > len(answers) / 2), "")
+    ending = f"{{{name}:{mark}}}" if mark else f"{{{name}}}"
+    return f"\n\n{ending}", [f'the choices of the column "{name}" stand behind the question']
 
 
 def _others(columns: Mapping[str, _Column], label: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from burnish.data.settings import DataSettings, placeholders
+from burnish.data.settings import MARKS, DataSettings, placeholders
 from burnish.data.sources import Record
 from burnish.errors import RecipeError
 from burnish.registry import did_you_mean, module_named, names_in
@@ -67,8 +67,8 @@ class Layout:
             value = value_at(record.values, name)
             if value is MISSING:
                 raise Fault(f'has no field "{name}", which "{template}" names; it has {shown(record.values)}')
-            values[name] = as_text(value)
-        if values and not any(value.strip() for value in values.values()):
+            values[name] = _Filling(value)
+        if values and not any(value.text.strip() for value in values.values()):
             return ""
         return string.Formatter().vformat(template, (), values)
 
@@ -83,6 +83,22 @@ class Layout:
         """Every column that the messages are made from."""
         names = self.needed() | set(self.columns.values())
         return names | {name.split(".")[0] for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """What stands for a placeholder."""
+
+    value: object
+
+    @property
+    def text(self) -> str:
+        return as_text(self.value)
+
+    def __format__(self, mark: str) -> str:
+        if not mark or not isinstance(self.value, list):
+            return self.text
+        return "\n".join(f"{sign}: {as_text(item)}" for sign, item in zip(MARKS[mark], self.value, strict=False))
 
 
 class _Missing:

@@ -21,8 +21,17 @@ def _part(value: object) -> object:
     return value
 
 
+MARKS = {
+    "A": list(string.ascii_uppercase),
+    "1": [str(number) for number in range(1, 100)],
+}  # before the items of a list
+
+
 def placeholders(template: str) -> list[str]:
-    """The column names in a template such as "{question}"; `{{` is a brace. Raises RecipeError on anything else."""
+    """The column names in a template such as "{question}"; `{{` is a brace. Raises RecipeError on anything else.
+
+    `{choices:A}` and `{choices:1}` write a list with a letter or a number before each item.
+    """
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -31,7 +40,7 @@ def placeholders(template: str) -> list[str]:
     for _, name, specification, conversion in parts:
         if name is None:
             continue
-        if specification or conversion or any(mark in name for mark in ".[]!:") or not name.strip():
+        if specification not in ("", *MARKS) or conversion or any(mark in name for mark in ".[]!:") or not name.strip():
             whole = name + (f"!{conversion}" if conversion else "") + (f":{specification}" if specification else "")
             raise RecipeError(
                 f'"{template}": {{{whole}}} is no plain column name ("." "[" "!" ":" are refused); '

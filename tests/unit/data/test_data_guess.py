@@ -178,3 +178,29 @@ def test_public_data_sets(folder: str, form: str, fields: dict[str, str] | None)
     found = guess(Path(str(PUBLIC)) / folder / "train.jsonl")
     assert found.format == form
     assert fields is None or dict(found.fields) == fields
+
+
+def test_choices_stand_behind_the_question_marked_as_the_answers_are(jsonl: Write) -> None:
+    lists = [["red", "blue", "green"], ["up", "down", "left", "right"]]
+    records = [{"question": f"which is {n}?", "choices": lists[n % 2], "answer": "ABC"[n % 3]} for n in range(60)]
+    found = guess(jsonl(records, "lettered.jsonl"))
+    assert found.settings.prompt == "{question}\n\n{choices:A}"
+    assert found.kind == "classify"
+    assert any('the choices of the column "choices"' in note for note in found.notes)
+    assert found.dataset is not None
+    asked = {example.messages[-2].content for example in found.dataset.train}
+    assert any(text.endswith("which is 1?\n\nA: up\nB: down\nC: left\nD: right") for text in asked)
+    numbered = [{**record, "answer": str(1 + n % 3)} for n, record in enumerate(records)]
+    assert guess(jsonl(numbered, "numbered.jsonl")).settings.prompt == "{question}\n\n{choices:1}"
+    said = [{**record, "answer": lists[n % 2][n % 3]} for n, record in enumerate(records)]
+    assert guess(jsonl(said, "said.jsonl")).settings.prompt == "{question}\n\n{choices}"
+
+
+def test_a_column_for_each_choice_stands_behind_the_question_too(jsonl: Write) -> None:
+    records = [
+        {"sentence": f"the _ is {n}", "option1": "cat", "option2": "dog", "answer": "12"[n % 2]} for n in range(60)
+    ]
+    found = guess(jsonl(records, "options.jsonl"))
+    assert found.settings.prompt == "{sentence}\n\n1: {option1}\n2: {option2}"
+    assert found.dataset is not None
+    assert found.dataset.train[0].messages[-2].content.endswith("1: cat\n2: dog")
