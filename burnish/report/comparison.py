@@ -234,7 +234,14 @@ def lines_of(found: Comparison, path: Path, command: str) -> list[str]:
 
 
 def next_of(found: Comparison, path: Path, command: str) -> tuple[str, str]:
-    """The method to use and why: the one shown to beat every other, or the smallest of those that nothing beats."""
+    """The method to use and why: the one shown to beat every other, or the smallest of those that nothing beats.
+
+    Where no method beats the prompts, it is the best prompt.
+    """
+    won = any(method.verdict == "fine_tune" for method in found.methods)
+    if not won and found.part == "held_out" and found.best_prompt.arm != "base":
+        why = f"no method is shown to beat every prompt; the best of them is {found.best_prompt.arm}"
+        return f"{command} chat {path / found.methods[0].name} --arm best_prompt", why
     best = ahead_of(found.methods, found.pairs)
     if best is not None:
         return f"{command} chat {path / best}", ""

@@ -24,7 +24,7 @@ def method(name: str) -> MethodRow:
         artifact_bytes=BYTES[name],
         prompt_tokens_per_request={},
     )
-    return MethodRow(name=name, verdict="inconclusive", score=score, kept=None, cost=cost)
+    return MethodRow(name=name, verdict="fine_tune", score=score, kept=None, cost=cost)
 
 
 def pair(a: str, b: str, shown: str) -> PairRow:
@@ -48,6 +48,7 @@ def comparison(*pairs: PairRow) -> Comparison:
     )
 
 
+UNDECIDED = ("inconclusive", "prompt")
 ALL = comparison(
     pair("full", "lora", "none"),
     pair("full", "prefix", "a"),
@@ -84,6 +85,17 @@ def test_the_smallest_file_is_named_only_among_methods_that_nothing_beats() -> N
     assert step == "burnish chat runs/x/lora"
     assert "smallest file" in why
     assert next_of(comparison(pair("full", "prompt", "a")), Path("d"), "burnish") == ("burnish chat d/full", "")
+
+
+def test_where_no_method_beats_the_prompts_the_best_prompt_is_named() -> None:
+    methods = tuple(m.model_copy(update={"verdict": kind}) for m, kind in zip(ALL.methods, 2 * UNDECIDED, strict=True))
+    prompt = ALL.best_prompt.model_copy(update={"arm": "similar_2"})
+    found = ALL.model_copy(update={"methods": methods, "best_prompt": prompt})
+    step, why = next_of(found, Path("d"), "burnish")
+    assert step == "burnish chat d/full --arm best_prompt"
+    assert "similar_2" in why
+    for other in ({"part": "validation"}, {"best_prompt": prompt.model_copy(update={"arm": "base"})}):
+        assert next_of(found.model_copy(update=other), Path("d"), "burnish")[0] == "burnish chat d/lora"
 
 
 def test_methods_that_beat_each_other_in_a_ring_are_told_pair_by_pair() -> None:
