@@ -193,7 +193,12 @@ def table(work: Path) -> dict[str, object]:
         }
         automatic = sweep_of(row)[TIMES.index(1.0)]
         if automatic.rate != rate:
-            entry["automatic"] = {"rate": automatic.rate, "trec6": _runs(work, [automatic])}
+            on_cad = Cell("cad", row, automatic.rate, 0)
+            entry["automatic"] = {
+                "rate": automatic.rate,
+                "trec6": _runs(work, [automatic]),
+                "cad": _runs(work, [on_cad]),
+            }
         found.append(entry)
     return {"schema": 1, "methods": found}
 

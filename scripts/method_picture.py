@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.tables import kept
-from burnish.proof.statistics import wilson
+from burnish.proof.statistics import Interval, wilson
 from burnish.report.numbers import ticks
 from burnish.report.picture import FAINT, FONT, INK, LINE, PAPER, TUNED, label
 
@@ -50,10 +50,9 @@ def _middle(row: int) -> float:
 
 
 def _panel(rows: Sequence[Mapping[str, Any]], stage: str, left: float, bottom: float) -> list[str]:
-    bounds = [
-        wilson(round(r[stage][0]["value"] * r[stage][0]["count"]), r[stage][0]["count"]) for r in rows if r[stage]
-    ]
-    values = [c["value"] for row in rows for c in (*row[stage], *(row.get("automatic") or {}).get(stage, []))]
+    cells = [(list(row[stage]), _automatic(row, stage)) for row in rows]
+    bounds = [_bound((chosen + automatic)[0]) for chosen, automatic in cells if chosen or automatic]
+    values = [cell["value"] for chosen, automatic in cells for cell in chosen + automatic]
     low, high = min([*values, *(b.low for b in bounds)]), max([*values, *(b.high for b in bounds)])
     scale = (max(0.0, low - 0.03), min(1.0, high + 0.03))
 
@@ -64,20 +63,29 @@ def _panel(rows: Sequence[Mapping[str, Any]], stage: str, left: float, bottom: f
     for value in ticks(scale):
         parts.append(f'<line x1="{x(value):.1f}" y1="{TOP}" x2="{x(value):.1f}" y2="{bottom}" stroke="{LINE}"/>')
         parts.append(label(x(value), bottom + 18, f"{100 * value:.0f} %", size=12, colour=FAINT, anchor="middle"))
-    for i, row in enumerate(rows):
-        if not row[stage]:
+    for i, (chosen, automatic) in enumerate(cells):
+        if not chosen and not automatic:
             continue
-        first, y = row[stage][0], _middle(i)
-        bound = wilson(round(first["value"] * first["count"]), first["count"])
+        bound, y = _bound((chosen + automatic)[0]), _middle(i)
         parts.append(
             f'<line x1="{x(bound.low):.1f}" y1="{y:.1f}" x2="{x(bound.high):.1f}" y2="{y:.1f}" stroke="{TUNED}" '
             'stroke-opacity="0.35" stroke-width="5" stroke-linecap="round"/>'
         )
-        automatic = (row.get("automatic") or {}).get(stage, [])
-        for cell in [*row[stage], *automatic]:
-            fill, edge = ("none", TUNED) if cell in automatic else (TUNED, PAPER)
-            parts.append(
-                f'<circle cx="{x(cell["value"]):.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" fill-opacity="0.8" '
-                f'stroke="{edge}" stroke-width="{2 if cell in automatic else 1}"/>'
-            )
+        parts += [_dot(x(cell["value"]), y, hollow=False) for cell in chosen]
+        parts += [_dot(x(cell["value"]), y, hollow=True) for cell in automatic]
     return parts
+
+
+def _automatic(row: Mapping[str, Any], stage: str) -> list[Mapping[str, Any]]:
+    """The cells at the default rate, where another was chosen."""
+    return list((row.get("automatic") or {}).get(stage, []))
+
+
+def _bound(cell: Mapping[str, Any]) -> Interval:
+    return wilson(round(cell["value"] * cell["count"]), cell["count"])
+
+
+def _dot(x: float, y: float, *, hollow: bool) -> str:
+    fill, edge, width = ("none", TUNED, 2) if hollow else (TUNED, PAPER, 1)
+    look = f'r="4.5" fill="{fill}" fill-opacity="0.8" stroke="{edge}" stroke-width="{width}"'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" {look}/>'

@@ -81,7 +81,7 @@ def _lines(row: Mapping[str, Any]) -> list[list[str]]:
         return [_row(row, automatic=True)]
     return [
         _row(row, automatic=False),
-        *([_row({**row, **automatic, "cad": []}, automatic=True)] * bool(automatic["trec6"])),
+        *([_row({**row, "cad": [], **automatic}, automatic=True)] * bool(automatic["trec6"])),
     ]
 
 

@@ -53,7 +53,7 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
         {"method": "lora", "rate": 1e-3, "swept": False, "sweep": [], "trec6": [cell], "cad": []},
         {"method": "full", "rate": 2e-5, "swept": True, "sweep": swept, "trec6": [cell, cell], "cad": [cell]},
     ]
-    rows[1]["automatic"] = {"rate": 5e-5, "trec6": [{**cell, "seed": 1}]}
+    rows[1]["automatic"] = {"rate": 5e-5, "trec6": [{**cell, "seed": 1}], "cad": []}
     table = tmp_path / "methods.json"
     write_json(table, {"schema": 1, "methods": rows})
     monkeypatch.setattr(tables, "FOLDER", tmp_path)
