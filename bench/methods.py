@@ -188,9 +188,8 @@ def table(work: Path) -> dict[str, object]:
             "rate": rate,
             "swept": is_swept(work, row),
         }
-        entry |= {
-            stage: _runs(work, [Cell(stage, row, rate, seed) for seed in row.seeds]) for stage in ("trec6", "cad")
-        }
+        for stage in ("trec6", "cad"):
+            entry[stage] = _runs(work, [Cell(stage, row, rate, seed) for seed in row.seeds])
         automatic = sweep_of(row)[TIMES.index(1.0)]
         if automatic.rate != rate:
             on_cad = Cell("cad", row, automatic.rate, 0)

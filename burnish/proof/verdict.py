@@ -120,10 +120,9 @@ def _amount(value: float, context: Context, signed: bool = False) -> str:
 
 
 def _measured(difference: Difference, context: Context) -> str:
-    ends = f"{_end(difference.low, context)} to {_end(difference.high, context)}"
-    if context.is_share:
-        return f"{100 * difference.value:+.1f} points, 95 % interval {ends}"
-    return f"{difference.value:+.3g} {context.unit} (positive is better), 95 % interval {ends}"
+    unit = "points" if context.is_share else f"{context.unit} (positive is better)"
+    value, low, high = (_end(number, context) for number in (difference.value, difference.low, difference.high))
+    return f"{value} {unit}, 95 % interval {low} to {high}"
 
 
 def _end(value: float, context: Context) -> str:
