@@ -96,9 +96,10 @@ class _Filling:
         return as_text(self.value)
 
     def __format__(self, mark: str) -> str:
-        if not mark or not isinstance(self.value, list):
+        signs = MARKS.get(mark, [])
+        if not isinstance(self.value, list) or len(self.value) > len(signs):  # none is left out for want of a sign
             return self.text
-        return "\n".join(f"{sign}: {as_text(item)}" for sign, item in zip(MARKS[mark], self.value, strict=False))
+        return "\n".join(f"{sign}: {as_text(item)}" for sign, item in zip(signs, self.value, strict=False))
 
 
 class _Missing:

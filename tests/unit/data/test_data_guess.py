@@ -196,6 +196,14 @@ def test_choices_stand_behind_the_question_marked_as_the_answers_are(jsonl: Writ
     assert guess(jsonl(said, "said.jsonl")).settings.prompt == "{question}\n\n{choices}"
 
 
+def test_choices_beyond_the_letters_are_all_written(jsonl: Write) -> None:
+    long = [f"choice number {n}" for n in range(30)]
+    records = [{"question": f"which is {n}?", "choices": long, "answer": "ABC"[n % 3]} for n in range(60)]
+    found = guess(jsonl(records))
+    assert found.dataset is not None
+    assert found.dataset.train[0].messages[-2].content.endswith("choice number 29")
+
+
 def test_a_column_for_each_choice_stands_behind_the_question_too(jsonl: Write) -> None:
     records = [
         {"sentence": f"the _ is {n}", "option1": "cat", "option2": "dog", "answer": "12"[n % 2]} for n in range(60)
