@@ -1,4 +1,4 @@
-"""What holds in every test: no network, one thread, and shapes checked where burnish computes."""
+"""What holds in every test: no network, one thread (tests run side by side), shapes checked where burnish computes."""
 
 import atexit
 import os
@@ -6,6 +6,7 @@ import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # also of the commands that tests start
 
 import torch
 from jaxtyping import install_import_hook

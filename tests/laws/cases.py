@@ -18,7 +18,6 @@ from burnish.training.trainer import Trainer
 from burnish.types import TokenizedExample
 from tests.tiny_models import ARCHITECTURES, tiny_model
 
-REQUIRED = ("llama", "qwen3", "gpt2")  # where each forward is dear; everywhere else all of ARCHITECTURES
 OWN = str(Path(__file__).with_name("own_method.py"))  # a method by its path, which nothing else knows
 SMALL: dict[str, object] = {  # where a method has them; alpha / rank is neither 1 nor 2
     "rank": 4,
@@ -32,7 +31,6 @@ OPTIONS: dict[tuple[str, str], dict[str, object]] = {  # beside each variant tha
     ("bottleneck", "norms"): {"norms": True, "variant": "pfeiffer"},
     ("prefix", "random"): {"start": "random"},
 }
-FEW = ("llama", "gemma3", "gpt2")  # for variants and options: sliding windows, scaled embeddings, Conv1D
 START = (17, 5, 9)  # tokens of a text to start from, shorter than `length`
 
 
@@ -95,28 +93,19 @@ def cases(
     architectures: Sequence[str] = ARCHITECTURES,
     *,
     dropout: bool = False,
-    spare_models: bool = False,
     options: bool = True,
 ) -> pytest.MarkDecorator:
-    """Parametrise a law over `case`: all methods on the architectures, variants and options on the `FEW` of them.
+    """Parametrise a law over `case`: every method, variant and option on each of the architectures.
 
-    `spare_models` leaves a method that makes a whole model to the required architectures: to a law about what is
-    computed, such a model is like any other. With `dropout` those that have it run with it too.
+    With `dropout` those that have it run with it too.
     """
-    found = [
-        Case(method, architecture)
-        for method in method_names()
-        for architecture in architectures
-        if architecture in REQUIRED or not spare_models or method_from(method).makes_adapter
-    ]
+    found = [Case(method, architecture) for method in method_names() for architecture in architectures]
     if options:
-        few = [architecture for architecture in architectures if architecture in FEW]
         found += [
             Case(method, architecture, option=option)
             for method in method_names()
             for option in options_of(method)
-            for architecture in few
-            if (method, option) != ("lora", "rslora") or architecture == few[0]  # a number, and nothing else
+            for architecture in architectures
         ]
         found += [Case("own", architectures[0])]
     if dropout:

@@ -23,7 +23,7 @@ def test_packed_rows_give_the_loss_and_gradient_of_the_documents_alone(case: Cas
 
 
 @pytest.mark.parametrize("road", ["EXPLICIT_UP_TO", "BLOCK"])
-@cases(["mistral", "gemma3", "gpt2"], spare_models=True)
+@cases(["mistral", "gemma3", "gpt2"])
 def test_long_documents_take_another_road_to_the_same_result(
     case: Case, road: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,7 +35,7 @@ def test_long_documents_take_another_road_to_the_same_result(
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@cases(spare_models=True)
+@cases()
 def test_the_plain_path_of_the_trainer_is_the_oracle_too(case: Case) -> None:
     given = documents()[:4]
     nats, vector = alone(case, given)
@@ -46,7 +46,7 @@ def test_the_plain_path_of_the_trainer_is_the_oracle_too(case: Case) -> None:
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@cases(spare_models=True)
+@cases()
 def test_measuring_packed_rows_gives_each_document_its_own_nats(case: Case) -> None:
     nats_are_each_ones_own(case, documents(3))
 

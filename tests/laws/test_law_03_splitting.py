@@ -9,7 +9,7 @@ import torch
 from burnish.data.pack import batch_of
 from burnish.models.dropout import training_on
 from burnish.types import TokenizedExample
-from tests.laws.cases import REQUIRED, Case, cases, distance, documents, gradient
+from tests.laws.cases import Case, cases, distance, documents, gradient
 from tests.laws.oracle import gradient_of, nats_of, targets_in
 
 
@@ -23,7 +23,7 @@ def together(case: Case, given: list[TokenizedExample]) -> tuple[float, torch.Te
     return float(total.detach()), gradient_of(total, dict(trainer.optimizer.parameters))
 
 
-@cases(REQUIRED, dropout=True)
+@cases(dropout=True)
 def test_one_two_and_eight_micro_batches_give_one_gradient(case: Case) -> None:
     given = documents(7)
     nats, vector = together(case, given)
@@ -39,7 +39,7 @@ def test_one_two_and_eight_micro_batches_give_one_gradient(case: Case) -> None:
         assert result.grad_norm == pytest.approx(norm, rel=1e-5)
 
 
-@cases(REQUIRED)
+@cases()
 def test_tokens_computed_at_once_change_nothing(case: Case) -> None:
     given = documents(9)
     _, vector = together(case, given)

@@ -12,8 +12,9 @@ from transformers.pytorch_utils import Conv1D
 from burnish.errors import MethodError
 from burnish.methods.method import method_from
 from burnish.training.trainer import Trainer
-from tests.laws.cases import REQUIRED, Case, cases, distance, documents, frozen
+from tests.laws.cases import Case, cases, distance, documents, frozen
 from tests.laws.oracle import logits_of
+from tests.tiny_models import ARCHITECTURES
 
 
 def text() -> tuple[int, ...]:
@@ -54,9 +55,7 @@ def updates(trainer: Trainer) -> dict[str, Tensor]:
     return {p: scale * tensors[f"{p}.lora_B.default"] @ tensors[f"{p}.lora_A.default"] for p in places}
 
 
-@pytest.mark.parametrize(
-    "case", [Case("lora", architecture) for architecture in REQUIRED], ids=lambda c: c.architecture
-)
+@pytest.mark.parametrize("case", [Case("lora", name) for name in ARCHITECTURES], ids=lambda c: c.architecture)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_lora_adds_alpha_over_rank_b_a_and_rounds_once(case: Case, dtype: torch.dtype) -> None:
     trainer = case.trainer(dtype=dtype)

@@ -19,7 +19,7 @@ from burnish.training.events import Event, Saved, Stopped
 from burnish.training.loop import Counters, Work, train
 from burnish.training.settings import TrainingSettings
 from burnish.training.trainer import Trainer
-from tests.laws.cases import REQUIRED, Case, cases, documents
+from tests.laws.cases import Case, cases, documents
 
 SETTINGS = TrainingSettings(
     epochs=2, batch_size=3, learning_rate=1e-2, evaluate_every=3, checkpoint_every=2, checkpoints_kept=2, seed=3
@@ -64,7 +64,7 @@ def bits(trainer: Trainer) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in trainer.optimizer.state().items()}
 
 
-@cases(REQUIRED, dropout=True)
+@cases(dropout=True)
 @pytest.mark.parametrize("stops", [(2, 5), (1, 3, 4)], ids=str)
 def test_a_stopped_run_goes_on_bit_for_bit(
     case: Case, stops: tuple[int, ...], whole_run: Callable[[Case], Result], tmp_path: Path
@@ -96,7 +96,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
 
-@cases(["llama"], dropout=True)
+@cases(dropout=True)
 def test_a_killed_run_goes_on_from_its_last_checkpoint(
     case: Case, whole_run: Callable[[Case], Result], tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from burnish.models import attention, cached_attention
 from burnish.models.adapters import frame_of
 from burnish.models.head import head_of
 from burnish.types import TokenizedExample
-from tests.laws.cases import REQUIRED, Case, cases, distance
+from tests.laws.cases import Case, cases, distance
 from tests.laws.oracle import greedy, logits_of, nats_of
 
 LONG = 8
@@ -43,7 +43,7 @@ KINDS = pytest.mark.parametrize("kind", ["apart", "shared", "nested"])
 
 
 @KINDS
-@cases(spare_models=True)
+@cases()
 def test_generating_in_a_batch_with_a_cache_is_generating_alone_without(case: Case, kind: str) -> None:
     model, given = case.trainer().model, prompts(kind)
     free = [answer.tokens for answer in generate(model, given, stop_ids=set(), max_new_tokens=LONG)]
@@ -69,7 +69,7 @@ def cut(answer: tuple[int, ...], stops: set[int]) -> tuple[tuple[int, ...], str]
     return (answer[: ends[0]], "end") if ends else (answer, "length")
 
 
-@cases(REQUIRED)
+@cases()
 def test_generating_is_running_the_text_anew_for_every_token(case: Case) -> None:
     model, given = case.trainer().model, prompts("shared")
     expected = [greedy(model, prompt, {2}, 5) for prompt in given]
@@ -78,7 +78,7 @@ def test_generating_is_running_the_text_anew_for_every_token(case: Case) -> None
 
 
 @KINDS
-@cases(spare_models=True)
+@cases()
 @torch.no_grad()
 def test_prompts_end_in_the_logits_of_the_whole_forward(case: Case, kind: str) -> None:
     model, given = case.trainer().model, prompts(kind)
@@ -91,7 +91,7 @@ def test_prompts_end_in_the_logits_of_the_whole_forward(case: Case, kind: str) -
 
 
 @KINDS
-@cases(["mistral", "gemma3", "gpt2"], spare_models=True)
+@cases(["mistral", "gemma3", "gpt2"])
 @torch.no_grad()
 def test_so_do_prompts_that_are_attended_in_blocks(case: Case, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "BLOCK", 8)
@@ -106,7 +106,7 @@ def test_so_do_prompts_that_are_attended_in_blocks(case: Case, kind: str, monkey
 
 
 @KINDS
-@cases(spare_models=True)
+@cases()
 @torch.no_grad()
 def test_scores_of_given_answers_are_those_of_whole_documents(case: Case, kind: str) -> None:
     model, given = case.trainer().model, prompts(kind)

@@ -107,7 +107,7 @@ def houlsby(model: PreTrainedModel, tensors: dict[str, Tensor]) -> None:
 
 
 @QUIET
-@cases(["llama", "qwen3", "gpt2"])
+@cases()
 def test_the_gradient_is_peft_s(case: Case, tmp_path: Path) -> None:
     """Tensor by tensor, under the keys of the file."""
     trainer = case.trainer()

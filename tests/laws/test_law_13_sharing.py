@@ -52,13 +52,13 @@ def test_a_beginning_computed_once_gives_the_loss_and_gradient_of_the_documents_
     check(case, 512)
 
 
-@cases(["llama", "gemma3", "gpt2"], spare_models=True, options=False)
+@cases(["llama", "gemma3", "gpt2"], options=False)
 def test_so_does_one_that_is_repeated_in_several_rows(case: Case) -> None:
     check(case, 100)
 
 
 @pytest.mark.parametrize("road", ["EXPLICIT_UP_TO", "BLOCK"])
-@cases(["mistral", "gemma3", "gpt2"], spare_models=True)
+@cases(["mistral", "gemma3", "gpt2"])
 def test_so_do_long_documents(case: Case, road: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, road, 8)
     given = alike()
@@ -68,7 +68,7 @@ def test_so_do_long_documents(case: Case, road: str, monkeypatch: pytest.MonkeyP
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@cases(spare_models=True)
+@cases()
 def test_measuring_gives_each_document_all_of_its_own_nats(case: Case) -> None:
     nats_are_each_ones_own(case, alike())
 
