@@ -22,10 +22,10 @@ from burnish.data.pack import micro_batches
 from burnish.models.device import best_seconds
 from burnish.models.load import load_base
 from burnish.models.seams import block_linears, sizes_of
+from burnish.training.settings import MICRO_BATCH
 from burnish.types import IGNORE
 
 RANK = 16
-ROW = 1024
 REPEATS = 5
 
 
@@ -67,7 +67,7 @@ def seconds_of(case: dict[str, Any], model: str, dtype: torch.dtype) -> float:
 
     total = 0.0
     for at in range(0, len(documents), update):
-        for _, batch in micro_batches(documents[at : at + update], ROW):
+        for _, batch in micro_batches(documents[at : at + update], MICRO_BATCH):
             places, targets = batch.tokens.numel(), int((batch.targets != IGNORE).sum())
             for (width_in, width_out), count in maps.items():
                 own = ("product", width_out, places, width_in) if full else ("lora", places, width_in, width_out)

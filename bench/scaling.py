@@ -26,6 +26,7 @@ from burnish.methods.method import method_from
 from burnish.models import attention
 from burnish.models.device import pick_dtype
 from burnish.training.memory import peak_bytes
+from burnish.training.settings import MICRO_BATCH
 from burnish.training.trainer import Trainer
 from burnish.types import TokenizedExample
 
@@ -48,7 +49,7 @@ class Point:
     size: str = "135M"
     length: int = 128
     tokens: int = 2048
-    micro_batch: int = 1024
+    micro_batch: int = MICRO_BATCH
     rank: int = 16
     threads: int = 2
 

@@ -96,11 +96,11 @@ def _best(order: Sequence[int], alike: Sequence[int]) -> tuple[int, list[Cluster
 
 
 def shared_rows(documents: Sequence[Places], capacity: int) -> list[list[Cluster]]:
-    """The rows of an update: clusters of at most `capacity` places each, and these first-fit into rows."""
+    """The rows of an update: clusters of at most `capacity` places beside what they share, first-fit into rows."""
     lengths = [len(document.tokens) for document in documents]
     pieces = []
     for cluster in clusters_of(documents):
-        for part in rows_of([lengths[i] - cluster.size for i in cluster.members], max(1, capacity - cluster.size)):
+        for part in rows_of([lengths[i] - cluster.size for i in cluster.members], capacity):
             members = tuple(cluster.members[i] for i in sorted(part))
             pieces.append(Cluster(cluster.size if len(members) > 1 else 0, members))
     return [[pieces[i] for i in row] for row in rows_of([piece.length(lengths) for piece in pieces], capacity)]
@@ -159,7 +159,8 @@ def micro_batches(
 ) -> Iterator[tuple[tuple[int, ...], Batch]]:
     """The rows of one update, one batch each, and which documents stand in it.
 
-    `alone` puts every document in a row of its own without padding; without `share` none continues another's beginning.
+    A row holds at most `capacity` places beside a beginning that its documents share, or one longer document. `alone`
+    puts every document in a row of its own without padding; without `share` none continues another's beginning.
     """
     if alone:
         yield from (((i,), batch_of([document], frame=frame, round_to=1)) for i, document in enumerate(documents))

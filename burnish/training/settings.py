@@ -10,6 +10,7 @@ from burnish.training.schedule import Schedule
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1e6)]
+MICRO_BATCH = 512  # tokens; rows twice as long are no faster (docs/performance.md) and take more memory
 
 
 class TrainingSettings(BaseModel):
@@ -37,7 +38,8 @@ class TrainingSettings(BaseModel):
         default="auto", description="longest record in tokens; auto: the smaller of the context and 4,096"
     )
     micro_batch_tokens: Count | Auto = Field(
-        default="auto", description="tokens computed at once; changes memory, not results"
+        default="auto",
+        description="tokens computed at once, beside what several records begin with; changes memory, not results",
     )
     evaluate_every: Count | Auto = Field(
         default="auto", description="updates between two validation losses; auto: five in a run"
@@ -71,7 +73,7 @@ class TrainingSettings(BaseModel):
                 "epochs": epochs,
                 "learning_rate": rate if self.learning_rate == "auto" else self.learning_rate,
                 "max_length": min(context, 4096) if self.max_length == "auto" else min(context, self.max_length),
-                "micro_batch_tokens": 1024 if self.micro_batch_tokens == "auto" else self.micro_batch_tokens,
+                "micro_batch_tokens": MICRO_BATCH if self.micro_batch_tokens == "auto" else self.micro_batch_tokens,
                 "evaluate_every": every,
                 "checkpoint_every": every if self.checkpoint_every == "auto" else self.checkpoint_every,
             }

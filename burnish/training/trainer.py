@@ -21,6 +21,7 @@ from burnish.models.dropout import training_on
 from burnish.training.checkpoint import Checkpoint, save_checkpoint
 from burnish.training.loss import plain_loss, summed_loss
 from burnish.training.optimizer import Optimizer
+from burnish.training.settings import MICRO_BATCH
 from burnish.types import Batch, StepResult, TokenizedExample
 
 
@@ -49,7 +50,7 @@ class Trainer:
         *,
         start: Start | None = None,
         seed: int = 0,
-        micro_batch_tokens: int = 1024,
+        micro_batch_tokens: int = MICRO_BATCH,
         weight_decay: float = 0.0,
         clip: float = 1.0,
         plain: bool = False,
