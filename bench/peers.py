@@ -6,11 +6,13 @@ its settings are when nobody touches them, in the best of several configurations
 fp32 with checkpointing; ratios are against the best. Both sides get the same start of LoRA, the same records in the
 same updates and the same constant rate, so losses are compared update by update with TRL's in fp32. The last line on
 standard output is JSON; it also stands in bench/results/tables/peers.json, where cases that were not asked for stay as
-they were.
+they were. As on a processor without AVX-512, in a table of its own (peers-avx2.json):
+ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python -m bench.peers WORK --cases a
 """
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -215,7 +217,9 @@ def main() -> None:
     for case in made:
         case.write(bench.case(case))
         found[case.name] = compare(bench, case, dtype)
-    before = kept("peers") or {"cases": {}}
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").lower()  # both sides' processes inherit it
+    table = f"peers-{limit}" if limit else "peers"
+    before = kept(table) or {"cases": {}}
     every = dict(sorted({**before["cases"], **found}.items()))
     first = next(iter(every.values()))  # case a, once it was measured
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
@@ -225,7 +229,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}",
         "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
     }
-    keep("peers", result)
+    keep(table, result)
     print(json.dumps(result))
 
 

@@ -1,5 +1,6 @@
 """The tables of docs/performance.md, from the kept runs and from bench/results/tables (bench.peers, generation)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ CASES = {
 
 def performance_tables() -> str:
     """Minutes to a verdict, the engine beside its peers, answers beside transformers."""
-    parts = [_minutes(), _peers(kept("peers")), _generation(kept("generation"))]
+    without = kept("peers-avx2")
+    parts = [_minutes(), _peers(kept("peers"), CASES), _generation(kept("generation"))]
+    if without is not None:
+        parts.insert(2, _peers(without, {"a": CASES["a"]}, "The same with AVX2 as the most that both sides may use"))
     return "\n".join(parts)
 
 
@@ -53,8 +57,8 @@ def _minutes() -> str:
     return "\n".join(["## From `burnish run` to a verdict", "", *table(head, rows, left=1), ""])
 
 
-def _peers(found: Any) -> str:
-    lines = ["## Beside TRL with PEFT", ""]
+def _peers(found: Any, cases: Mapping[str, str], title: str = "Beside TRL with PEFT") -> str:
+    lines = [f"## {title}", ""]
     if found is None:
         return "\n".join([*lines, "Not measured yet: `python -m bench.peers`.", ""])
     rows = []
@@ -80,7 +84,7 @@ def _peers(found: Any) -> str:
     lines += [*table(head, rows, left=1), ""]
     days = ", ".join(sorted({case["date"] for case in found["cases"].values()}))
     lines += [f"Tokens of records a second; {found['machine']}; {versions}; {days}; each case in one run.", ""]
-    missing = [title for name, title in CASES.items() if name not in found["cases"]]
+    missing = [about for name, about in cases.items() if name not in found["cases"]]
     if missing:
         lines += [f"Not measured yet: {'; '.join(missing)}.", ""]
     return "\n".join(lines)

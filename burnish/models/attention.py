@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
 from burnish.errors import ModelError
@@ -26,7 +26,7 @@ HARMLESS = frozenset(
     {"position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"}
 )
 BLOCK = 256  # queries of a document at a time: what is above the diagonal is not computed
-EXPLICIT_UP_TO = 1024  # longer documents are trained through scaled_dot_product_attention, which keeps no scores
+KEPT_UP_TO = 1024  # tokens; of a longer document no scores are kept: the backward pass computes each block again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,14 +146,17 @@ def _attend_group(
     """Causal attention inside each document of one group, a block of queries at a time; `before` stands in front."""
     heads, count, length, head = query.shape
     kv_heads, size = len(key), 0 if before is None else before[0].shape[1]
-    if torch.is_grad_enabled() and size + length > EXPLICIT_UP_TO:
-        return _attend_long(query, key, value, scaling, window, before)
+    again = torch.is_grad_enabled() and size + length > KEPT_UP_TO
     q = query.view(kv_heads, -1, count, length, head).transpose(1, 2)
     k, v = (t.reshape(kv_heads * count, length, head) for t in (key, value))
     blocks = []
     for start in range(0, length, BLOCK):
         end = min(start + BLOCK, length)
-        mixed = _attend_block(q[..., start:end, :], k[:, :end], v[:, :end], scaling, window, before)
+        given = q[..., start:end, :], k[:, :end], v[:, :end], scaling, window, before
+        if again:
+            mixed = checkpoint(_attend_block, *given, use_reentrant=False, preserve_rng_state=False)
+        else:
+            mixed = _attend_block(*given)
         blocks.append(mixed.view(kv_heads, count, -1, end - start, head))
     mixed = blocks[0] if len(blocks) == 1 else torch.cat(blocks, 3)
     return mixed.permute(1, 3, 0, 2, 4).reshape(count * length, heads, head)
@@ -184,35 +187,6 @@ def _attend_block(
         of_front = torch.bmm(weights[..., :size].reshape(kv_heads, -1, size), before[1])
         mixed = mixed + of_front.view(mixed.shape)
     return mixed
-
-
-def _attend_long(
-    query: Float[Tensor, "heads count length head"],
-    key: Float[Tensor, "kv_heads count length head"],
-    value: Float[Tensor, "kv_heads count length head"],
-    scaling: float,
-    window: int | None,
-    before: States | None,
-) -> Float[Tensor, "count*length heads head"]:
-    """The same without ever holding all scores."""
-    heads, count, length, head = query.shape
-    size = 0
-    if before is not None:
-        size = before[0].shape[1]
-        first = [t[:, None].expand(-1, count, -1, -1) for t in before]
-        key, value = torch.cat([first[0], key], 2), torch.cat([first[1], value], 2)
-    whole = window is None and not size
-    seen = None if whole else _causal(length, window, 1, size, query.dtype, query.device)[0]
-    mixed = F.scaled_dot_product_attention(
-        query.transpose(0, 1),
-        key.transpose(0, 1),
-        value.transpose(0, 1),
-        attn_mask=seen,
-        is_causal=seen is None,
-        scale=scaling,
-        enable_gqa=heads > len(key),
-    )
-    return mixed.permute(0, 2, 1, 3).reshape(count * length, heads, head)
 
 
 def _attend_packed(

@@ -136,7 +136,7 @@ def stir(trainer: Trainer, seed: int = 1) -> None:
     with torch.no_grad():
         for name, parameter in sorted(trainer.optimizer.parameters.items()):
             noise = torch.randn(parameter.shape, generator=generator) * 0.05
-            parameter.add_(noise.to(parameter.dtype))
+            parameter.add_(noise.to(parameter))
             trainer.optimizer.masters[name].copy_(parameter)
 
 

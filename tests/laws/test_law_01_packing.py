@@ -22,7 +22,7 @@ def test_packed_rows_give_the_loss_and_gradient_of_the_documents_alone(case: Cas
     assert distance(gradient(trainer), vector) < 1e-5
 
 
-@pytest.mark.parametrize("road", ["EXPLICIT_UP_TO", "BLOCK"])
+@pytest.mark.parametrize("road", ["KEPT_UP_TO", "BLOCK"])
 @cases(["mistral", "gemma3", "gpt2"])
 def test_long_documents_take_another_road_to_the_same_result(
     case: Case, road: str, monkeypatch: pytest.MonkeyPatch

@@ -57,7 +57,7 @@ def test_so_does_one_that_is_repeated_in_several_rows(case: Case) -> None:
     check(case, 100)
 
 
-@pytest.mark.parametrize("road", ["EXPLICIT_UP_TO", "BLOCK"])
+@pytest.mark.parametrize("road", ["KEPT_UP_TO", "BLOCK"])
 @cases(["mistral", "gemma3", "gpt2"])
 def test_so_do_long_documents(case: Case, road: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, road, 8)

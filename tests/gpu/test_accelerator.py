@@ -1,0 +1,73 @@
+"""On a GPU the engine gives what it gives on a CPU: loss, gradient, answers, and a run from recipe to report.
+
+Skips where torch finds none. The CPU is the oracle; its own oracles are the laws.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from burnish.generation.decode import generate
+from burnish.pipeline.run import run
+from burnish.training.trainer import Trainer
+from tests.laws.cases import Case, cases, distance, documents, frozen, gradient, start, stir
+from tests.laws.conftest import PARTS, recipe_text, write_tickets
+from tests.tiny_models import tiny_directory
+
+CLOSE = 1e-4  # of the norm, in fp32: sums in another order; TF32 is off where torch's defaults are not changed
+
+
+@pytest.fixture(scope="module")
+def device() -> torch.device:
+    """The accelerator of this machine."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    pytest.skip("torch finds no GPU here")
+
+
+def trainer_on(case: Case, device: torch.device) -> Trainer:
+    """As `case.trainer()`, the model on a device before the method is attached, as a run loads it."""
+    trainer = Trainer(frozen(case.architecture).to(device), case.config(), micro_batch_tokens=64, start=start())
+    stir(trainer)
+    return trainer
+
+
+@cases()
+def test_loss_and_gradient_are_those_of_the_cpu(case: Case, device: torch.device) -> None:
+    given = documents()
+    expected, found = case.trainer(), trainer_on(case, device)
+    wanted = expected.forward_backward(given)
+    update = found.forward_backward(given)
+    assert update.targets == wanted.targets
+    assert update.nats == pytest.approx(wanted.nats, rel=CLOSE)
+    assert distance(gradient(found).cpu(), gradient(expected)) < CLOSE
+    assert {p.device.type for p in found.optimizer.parameters.values()} == {device.type}
+    found.optim_step(1e-3)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in found.trained_tensors().values())
+
+
+@cases()
+def test_answers_are_those_of_the_cpu(case: Case, device: torch.device) -> None:
+    prompts = [document.tokens for document in documents(3, (5, 21, 9, 30))]
+    expected = generate(case.trainer().model, prompts, stop_ids={2}, max_new_tokens=6)
+    found = generate(trainer_on(case, device).model, prompts, stop_ids={2}, max_new_tokens=6)
+    assert found == expected
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_run_ends_in_a_report(
+    dtype: str, device: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BURNISH_HOME", str(tmp_path / "home"))
+    tiny_directory(tmp_path / "model", "llama")
+    for part, count in PARTS.items():
+        write_tickets(tmp_path / f"{part}.jsonl", part, count)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(recipe_text("lora"), encoding="utf-8")
+    report = run(recipe, f"training.device={device.type}", f"training.dtype={dtype}", out=tmp_path / "run")
+    assert report.provenance.device == device.type
+    assert report.cost.peak_memory_bytes > 0
+    assert {arm.name for arm in report.arms} >= {"base", "few_shot_2", "tuned"}
