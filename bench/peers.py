@@ -213,14 +213,18 @@ def main() -> None:
     bench = Bench(work, python, base.path)
     del base
     dtype = "bf16" if bf16_is_faster() else "fp32"
-    found = {}
+    result: dict[str, object] = {}
     for case in made:
         case.write(bench.case(case))
-        found[case.name] = compare(bench, case, dtype)
+        result = _kept_with(case.name, compare(bench, case, dtype), python, dtype)
+    print(json.dumps(result))
+
+
+def _kept_with(name: str, found: dict[str, object], python: Path, dtype: str) -> dict[str, object]:
+    """Write the table with one more case; what was measured before an interruption is not lost."""
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").lower()  # both sides' processes inherit it
     table = f"peers-{limit}" if limit else "peers"
-    before = kept(table) or {"cases": {}}
-    every = dict(sorted({**before["cases"], **found}.items()))
+    every = dict(sorted({**(kept(table) or {"cases": {}})["cases"], name: found}.items()))
     first = next(iter(every.values()))  # case a, once it was measured
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
     result = {
@@ -230,7 +234,7 @@ def main() -> None:
         "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
     }
     keep(table, result)
-    print(json.dumps(result))
+    return result
 
 
 def _version(python: Path, package: str) -> str:

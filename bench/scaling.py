@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from bench.tables import keep
+from bench.tables import keep, kept
 from burnish.methods.method import method_from
 from burnish.models import attention
 from burnish.models.device import pick_dtype
@@ -149,7 +149,8 @@ def main() -> None:
     if given.point:
         print(json.dumps(train(Point(**json.loads(given.point)))))
         return
-    curves = {what: measured(what) for what in given.only}
+    before = (kept("scaling") or {"curves": {}})["curves"]  # curves that were not asked for stay as they were
+    curves = {**before, **{what: measured(what) for what in given.only}}
     result = {"torch": torch.__version__, "date": datetime.now(UTC).date().isoformat(), "curves": curves}
     keep("scaling", result)
 
