@@ -70,4 +70,4 @@ def test_a_run_ends_in_a_report(
     report = run(recipe, f"training.device={device.type}", f"training.dtype={dtype}", out=tmp_path / "run")
     assert report.provenance.device == device.type
     assert report.cost.peak_memory_bytes > 0
-    assert {arm.name for arm in report.arms} >= {"base", "few_shot_2", "tuned"}
+    assert {row.arm for row in report.task.scores} >= {"base", "few_shot_2", "tuned"}
