@@ -10,7 +10,7 @@ from burnish.training.schedule import Schedule
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1e6)]
-MICRO_BATCH = 512  # tokens; rows twice as long are no faster (docs/performance.md) and take more memory
+MICRO_BATCH = 512  # tokens; rows twice as long are little faster (docs/performance.md) and take twice the activations
 
 
 class TrainingSettings(BaseModel):

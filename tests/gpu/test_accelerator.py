@@ -10,8 +10,7 @@ import torch
 
 from burnish.generation.decode import generate
 from burnish.pipeline.run import run
-from burnish.training.trainer import Trainer
-from tests.laws.cases import Case, cases, distance, documents, frozen, gradient, start, stir
+from tests.laws.cases import Case, cases, distance, documents, gradient
 from tests.laws.conftest import PARTS, recipe_text, write_tickets
 from tests.tiny_models import tiny_directory
 
@@ -28,17 +27,10 @@ def device() -> torch.device:
     pytest.skip("torch finds no GPU here")
 
 
-def trainer_on(case: Case, device: torch.device) -> Trainer:
-    """As `case.trainer()`, the model on a device before the method is attached, as a run loads it."""
-    trainer = Trainer(frozen(case.architecture).to(device), case.config(), micro_batch_tokens=64, start=start())
-    stir(trainer)
-    return trainer
-
-
 @cases()
 def test_loss_and_gradient_are_those_of_the_cpu(case: Case, device: torch.device) -> None:
     given = documents()
-    expected, found = case.trainer(), trainer_on(case, device)
+    expected, found = case.trainer(), case.trainer(device=device)
     wanted = expected.forward_backward(given)
     update = found.forward_backward(given)
     assert update.targets == wanted.targets
@@ -53,7 +45,7 @@ def test_loss_and_gradient_are_those_of_the_cpu(case: Case, device: torch.device
 def test_answers_are_those_of_the_cpu(case: Case, device: torch.device) -> None:
     prompts = [document.tokens for document in documents(3, (5, 21, 9, 30))]
     expected = generate(case.trainer().model, prompts, stop_ids={2}, max_new_tokens=6)
-    found = generate(trainer_on(case, device).model, prompts, stop_ids={2}, max_new_tokens=6)
+    found = generate(case.trainer(device=device).model, prompts, stop_ids={2}, max_new_tokens=6)
     assert found == expected
 
 

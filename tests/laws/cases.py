@@ -57,9 +57,16 @@ class Case:
         method.attach(model, start(seed))
         return model, method
 
-    def trainer(self, *, capacity: int = 64, dtype: torch.dtype = torch.float32, **options: float) -> Trainer:
+    def trainer(
+        self,
+        *,
+        capacity: int = 64,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        **options: float,
+    ) -> Trainer:
         """A trainer on a frozen tiny model; what trains is moved off its start, so that no update is zero."""
-        model = frozen(self.architecture, dtype)
+        model = frozen(self.architecture, dtype).to(device)
         trainer = Trainer(
             model,
             self.config(),
