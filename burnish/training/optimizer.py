@@ -10,6 +10,34 @@ from transformers import PreTrainedModel
 from burnish.errors import TrainingError
 from burnish.models.seams import trained
 
+BLOCK = 1 << 20  # weights that are rounded together; the same offsets serve every block
+
+
+class Rounding:
+    """bf16 weights from fp32 masters, so that small changes survive (Gupta et al. 2015, section 3).
+
+    A change below half of bf16's last digit, and the first updates of full fine-tuning are mostly that, would be lost
+    if each weight went to its nearest neighbour. Here each goes up where its remainder exceeds an offset of its own,
+    drawn once: over many weights the change arrives whole. It is a function of the master alone, so that resuming
+    gives the same weights, and a master that bf16 holds exactly is not moved.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        drawn = torch.randint(0, 1 << 16, (BLOCK,), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+        self.offsets = drawn.to(device)
+
+    def put(self, parameter: Tensor, master: Tensor) -> None:
+        """Write the master's values into the parameter, whatever its shape."""
+        if parameter.dtype != torch.bfloat16:
+            parameter.copy_(master)
+            return
+        bits, upper = master.flatten().view(torch.int32), parameter.flatten().view(torch.int16)
+        for at in range(0, len(bits), BLOCK):
+            block = bits[at : at + BLOCK]
+            upper[at : at + BLOCK] = (block + self.offsets[: len(block)]).bitwise_right_shift_(16)
+        if not parameter.is_contiguous():  # then `flatten` has copied
+            parameter.copy_(upper.view(torch.bfloat16).view(parameter.shape))
+
 
 class Optimizer:
     """AdamW on fp32 master copies; where a parameter is fp32 already, it is its own master."""
@@ -29,7 +57,9 @@ class Optimizer:
         }
         if not self.masters:
             raise TrainingError(f"nothing of {type(model).__name__} has requires_grad, so there is nothing to train")
-        fused = next(iter(self.masters.values())).device.type in ("cpu", "cuda")
+        device = next(iter(self.masters.values())).device
+        self.rounding = Rounding(device)
+        fused = device.type in ("cpu", "cuda")
         # matrices decay; biases, norms and scales ([n, 1]) do not
         groups: dict[tuple[float, float], list[Tensor]] = {}
         for name, master in self.masters.items():
@@ -63,7 +93,7 @@ class Optimizer:
         with torch.no_grad():
             for name, master in self.masters.items():
                 if master is not self.parameters[name]:
-                    self.parameters[name].copy_(master)
+                    self.rounding.put(self.parameters[name], master)
         self.clear()
 
     def clear(self) -> None:
@@ -86,7 +116,8 @@ class Optimizer:
         with torch.no_grad():
             for name, master in self.masters.items():
                 master.copy_(tensors[f"weight/{name}"])
-                self.parameters[name].copy_(master)
+                if master is not self.parameters[name]:
+                    self.rounding.put(self.parameters[name], master)
                 if f"exp_avg/{name}" in tensors:
                     keys = ("step", "exp_avg", "exp_avg_sq")
                     self.adam.state[master] = {key: tensors[f"{key}/{name}"].clone() for key in keys}

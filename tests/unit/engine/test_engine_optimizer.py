@@ -75,14 +75,10 @@ def test_a_relative_step_of_a_millionth_is_not_lost_in_bf16() -> None:
     master = optimizer.masters[name]
     assert master.dtype == torch.float32
     assert float((1 - master.detach()).mean()) == pytest.approx(5e-5, rel=0.02)
-    for _ in range(100):
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
-        optimizer.step(1e-4, optimizer.gather(1), 0.0)  # still far below bf16's 1 / 256
-        if float(weight.detach().float().mean()) < 1:
-            break
-    assert float(weight.detach().float().mean()) < 1, "the steps must add up in the weight too"
-    assert torch.equal(weight.detach(), optimizer.masters[name].detach().bfloat16())
+    weights = weight.detach().double()
+    step = 2.0**-8  # bf16's below 1; the mean of the weights is the master's, though each is 1 or one step less
+    assert set(weights.flatten().tolist()) <= {1.0, 1 - step}
+    assert float((1 - weights).mean()) == pytest.approx(5e-5, abs=3 * (5e-5 * step / weights.numel()) ** 0.5)
 
 
 def test_what_got_no_gradient_does_not_move() -> None:
