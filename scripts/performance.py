@@ -23,7 +23,7 @@ CASES = {
 def performance_tables() -> str:
     """Minutes to a verdict, the engine beside its peers, answers beside transformers."""
     without = kept("peers-avx2")
-    parts = [_minutes(), _peers(kept("peers"), CASES), _generation(kept("generation"))]
+    parts = [_minutes(), _peers(kept("peers"), CASES), _generation(kept("generation")), _fidelity(kept("fidelity"))]
     if without is not None:
         parts.insert(2, _peers(without, {"a": CASES["a"]}, "The same with AVX2 as the most that both sides may use"))
     return "\n".join(parts)
@@ -110,3 +110,17 @@ def _generation(found: Any) -> str:
         )
     head = ("prompts", "tokens", "burnish, items/s", "transformers", "ratio", "equal answers", "equal in fp32")
     return "\n".join([*lines, *table(head, rows, left=1), ""])
+
+
+def _fidelity(found: Any) -> str:
+    lines = ["## Losses in bf16 beside fp32", ""]
+    if found is None:
+        return "\n".join([*lines, "Not measured yet: `python -m bench.fidelity`.", ""])
+    rows = [
+        [f"`{row['name']}`", *(f"{100 * row[case]['difference']:.1f} %" for case in ("b", "d"))]
+        for row in found["rows"]
+    ]
+    head = ("method", f"{found['updates']['b']} updates on CAD programs", f"{found['updates']['d']} on short questions")
+    where = f"{found['model']}, torch {found['torch']}, {found['date']}"
+    about = f"{where}: the largest difference of an update's loss, as a share of the first loss."
+    return "\n".join([*lines, *table(head, rows, left=1), "", about, ""])

@@ -57,6 +57,7 @@ def _trainer(session: Session) -> Trainer:
     prepared = session.prepared
     settings = prepared.recipe.training
     assert isinstance(settings.micro_batch_tokens, int)
+    assert isinstance(settings.recompute, bool)
     base, method = prepared.base, prepared.method
     begun = method.start_from is not None and method.makes_adapter
     if method.start_from is not None and not method.makes_adapter:
@@ -72,6 +73,7 @@ def _trainer(session: Session) -> Trainer:
         micro_batch_tokens=settings.micro_batch_tokens,
         weight_decay=settings.weight_decay,
         clip=settings.clip,
+        recompute=settings.recompute,
     )
 
 

@@ -94,6 +94,8 @@ def plan_lines(prepared: Prepared, estimate: Mapping[str, float] | None = None) 
     if estimate:
         stages = ", ".join(f"{name} {value:.1f}" for name, value in estimate.items())
         lines.append(f"time    about {max(1, round(sum(estimate.values())))} minutes (estimate: {stages})")
+    if prepared.room is not None:
+        lines.append(f"memory  {prepared.room.line}")
     if recipe.proof.effort == "none":
         lines.append(f"proof   none: the {counts.held_out} held-out items stay closed; `burnish evaluate` opens them")
     elif metric.is_share:

@@ -23,6 +23,7 @@ from burnish.models.adapters import remove
 from burnish.models.load import Base, check_weights, load_base, resolve
 from burnish.models.parameters import count_parameters
 from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, recipe_from
+from burnish.pipeline.room import Room, find_room
 from burnish.proof.automatic import Task, answer_limit, decide, tried_metric
 from burnish.version import VERSION
 
@@ -42,6 +43,7 @@ class Prepared:
     method: Method
     task: Task
     file_hashes: tuple[str, ...]  # of the data files, in their order
+    room: Room | None  # what training takes in memory, where the recipe left that open
 
     @property
     def data_sha256(self) -> str:
@@ -165,7 +167,14 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
     rate = method.learning_rate(count_parameters(base.model))
     records = len(tokenized.dataset.train)
     training = recipe.training.resolved(records=records, documents=len(train), rate=rate, context=room)
-    numbers = {"dtype": "bf16" if base.dtype == torch.bfloat16 else "fp32", "device": base.device.type}
+    numbers: dict[str, object] = {
+        "dtype": "bf16" if base.dtype == torch.bfloat16 else "fp32",
+        "device": base.device.type,
+    }
+    assert isinstance(training.batch_size, int)
+    found = find_room(recipe.training, base, method, train, training.batch_size)
+    if found is not None:
+        numbers |= {"micro_batch_tokens": found.micro_batch_tokens, "recompute": found.recompute}
     answers = [document.targets for document in train] if task.kind != "text" else []
     limit = min(answer_limit(answers, recipe.task.max_answer_tokens), max(1, base.context // 2))
     settings = recipe.task.model_copy(update={"kind": task.kind, "max_answer_tokens": limit})
@@ -179,7 +188,7 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
         }
     )
     hashes = tuple(sha256_of(path) for path in dataset.files)
-    return Prepared(loaded, resolved, base, encoder, tokenized, method, task, hashes)
+    return Prepared(loaded, resolved, base, encoder, tokenized, method, task, hashes, found)
 
 
 def room_of(base: Base, method: Method) -> int:

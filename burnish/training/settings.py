@@ -1,8 +1,9 @@
 """The `training:` part of a recipe, and what its "auto" values become."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from burnish.data.order import steps_for
 from burnish.training.schedule import Schedule
@@ -10,7 +11,17 @@ from burnish.training.schedule import Schedule
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1e6)]
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 MICRO_BATCH = 512  # tokens; rows twice as long are little faster (docs/performance.md) and take twice the activations
+
+
+def _bytes(value: object) -> object:
+    """`6 GB`, `512MB` or `1.5 GiB` as bytes; anything else goes on to be judged as it is."""
+    read = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmg]?i?)b?", value.strip().lower()) if isinstance(value, str) else None
+    return int(float(read[1]) * UNITS[read[2]]) if read and read[2] in UNITS else value
+
+
+Bytes = Annotated[int, Field(ge=1), BeforeValidator(_bytes)]
 
 
 class TrainingSettings(BaseModel):
@@ -39,7 +50,17 @@ class TrainingSettings(BaseModel):
     )
     micro_batch_tokens: Count | Auto = Field(
         default="auto",
-        description="tokens computed at once, beside what several records begin with; changes memory, not results",
+        description="tokens computed at once, beside what several records begin with; changes memory, not results; "
+        "auto: 512, or fewer where `memory` asks for it",
+    )
+    memory: Bytes | Auto = Field(
+        default="auto",
+        description="the most that training may take, as `6 GB`; auto: nine tenths of what is free when the run starts",
+    )
+    recompute: bool | Auto = Field(
+        default="auto",
+        description="keep of each block only what goes into it, and compute its inside again on the way back: a "
+        "fraction of the memory for a third more time, the same results; auto: where `memory` asks for it",
     )
     evaluate_every: Count | Auto = Field(
         default="auto", description="updates between two validation losses; auto: five in a run"
@@ -74,6 +95,7 @@ class TrainingSettings(BaseModel):
                 "learning_rate": rate if self.learning_rate == "auto" else self.learning_rate,
                 "max_length": min(context, 4096) if self.max_length == "auto" else min(context, self.max_length),
                 "micro_batch_tokens": MICRO_BATCH if self.micro_batch_tokens == "auto" else self.micro_batch_tokens,
+                "recompute": self.recompute is True,
                 "evaluate_every": every,
                 "checkpoint_every": every if self.checkpoint_every == "auto" else self.checkpoint_every,
             }

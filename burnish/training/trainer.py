@@ -18,6 +18,7 @@ from burnish.methods.method import Method, Start
 from burnish.models.adapters import frame_of
 from burnish.models.attention import forward_hidden, is_packed
 from burnish.models.dropout import training_on
+from burnish.models.recompute import recomputed
 from burnish.training.checkpoint import Checkpoint, save_checkpoint
 from burnish.training.loss import plain_loss, summed_loss
 from burnish.training.optimizer import Optimizer
@@ -40,7 +41,8 @@ class Trainer:
 
     `plain` takes the slow, readable path instead - one document a forward, transformers' own attention, LoRA without
     its own autograd function, full logits - and is the oracle of the laws. Without `share` every document stands in its
-    row whole, even where all of an update begin alike.
+    row whole, even where all of an update begin alike. With `recompute` a forward pass keeps of each block only what
+    goes into it.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Trainer:
         plain: bool = False,
         attach: bool = True,
         share: bool = True,
+        recompute: bool = False,
     ) -> None:
         self.model, self.method, self.seed, self.clip, self.plain = model, method, seed, clip, plain
-        self.micro_batch_tokens = micro_batch_tokens
+        self.micro_batch_tokens, self.recompute = micro_batch_tokens, recompute
         self.share = share and not getattr(method, "dropout", 0.0)  # each document draws a mask of its own
         self.step = 0
         if attach:
@@ -94,7 +97,7 @@ class Trainer:
 
     def _accumulate(self, batch: Batch) -> None:
         times = batch.times()
-        with training_on(batch, self.seed, self.step):
+        with training_on(batch, self.seed, self.step), recomputed(self.model, self.recompute):
             if self.plain:
                 loss = plain_loss(self.model, batch)
             else:

@@ -1,5 +1,7 @@
 """Law 3: splitting an update into micro-batches changes nothing but rounding, whatever targets each piece has.
 
+Computing blocks again on the way back, instead of keeping what is in them, changes nothing at all.
+
 Oracle: autograd over one sum of all documents' nats, each alone through transformers' own forward.
 """
 
@@ -47,3 +49,13 @@ def test_tokens_computed_at_once_change_nothing(case: Case) -> None:
         trainer = case.trainer(capacity=capacity)
         trainer.forward_backward(given)
         assert distance(gradient(trainer), vector) < 1e-5, f"{capacity} tokens"
+
+
+@cases(dropout=True)
+def test_computing_blocks_again_changes_no_bit(case: Case) -> None:
+    given = documents(9)
+    kept, again = case.trainer(), case.trainer(recompute=True)
+    for trainer in (kept, again):
+        trainer.forward_backward(given)
+    assert again.update.nats == kept.update.nats
+    assert torch.equal(gradient(again), gradient(kept))

@@ -1,0 +1,116 @@
+"""How far the losses of the first updates in bf16 are from those in fp32, for every method: python -m bench.fidelity.
+
+Records of bench.cases: three updates on CAD programs (b), eight on short questions (d), each method at the rate that
+`auto` means, from the same start in both numbers. Two rows show what is usual elsewhere: LoRA's product added to a
+rounded output, and full fine-tuning's weights rounded to the nearest. The result is
+bench/results/tables/fidelity.json; docs/performance.md cites it. No timings, so it may run beside other things.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.cases import UPDATE, Case, cases
+from bench.tables import keep
+from burnish.methods import lora
+from burnish.methods.method import method_from
+from burnish.models.load import load_base
+from burnish.models.parameters import count_parameters
+from burnish.training.optimizer import Rounding
+from burnish.training.trainer import Trainer
+
+MODEL = "smollm2-135m-instruct"
+UPDATES = {"b": 3, "d": 8}
+
+
+@contextmanager
+def as_it_is() -> Iterator[None]:
+    """Nothing changed."""
+    yield
+
+
+@contextmanager
+def added_after_rounding() -> Iterator[None]:
+    """y = round(x W' + bias), then + s (x A') B'."""
+
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        xa = (x @ a.t()).mul_(scale)
+        ctx.save_for_backward(x, weight, a, b, xa)
+        ctx.scale = scale
+        return F.linear(x, weight, bias).addmm_(xa, b.t())
+
+    usual = lora._Product.forward
+    lora._Product.forward = staticmethod(forward)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        lora._Product.forward = staticmethod(usual)  # type: ignore[method-assign]
+
+
+@contextmanager
+def to_the_nearest() -> Iterator[None]:
+    """Each weight becomes bf16's nearest."""
+    usual = Rounding.put
+    Rounding.put = lambda _, parameter, master: parameter.copy_(master)  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Rounding.put = usual  # type: ignore[method-assign]
+
+
+ROWS: tuple[tuple[str, dict[str, object], Callable[[], Any]], ...] = (
+    ("lora", {"name": "lora"}, as_it_is),
+    ("lora, added after rounding", {"name": "lora"}, added_after_rounding),
+    ("lora, dropout 0.05", {"name": "lora", "dropout": 0.05}, as_it_is),
+    ("lora dora", {"name": "lora", "variant": "dora"}, as_it_is),
+    ("full", {"name": "full"}, as_it_is),
+    ("full, rounded to the nearest", {"name": "full"}, to_the_nearest),
+    ("bottleneck", {"name": "bottleneck"}, as_it_is),
+    ("prefix", {"name": "prefix"}, as_it_is),
+    ("prompt", {"name": "prompt"}, as_it_is),
+    ("ia3", {"name": "ia3"}, as_it_is),
+)
+
+
+def losses(fields: dict[str, object], case: Case, dtype: str) -> list[float]:
+    """The loss of each of the first updates, in nats a target."""
+    base = load_base(MODEL, dtype=dtype)  # type: ignore[arg-type]
+    method = method_from(fields)
+    rate = method.learning_rate(count_parameters(base.model))
+    trainer = Trainer(base.model, method)
+    found = []
+    for at in range(UPDATES[case.name]):
+        trainer.forward_backward(case.documents[at * UPDATE : (at + 1) * UPDATE])
+        found.append(trainer.optim_step(rate).loss)
+    return found
+
+
+def main() -> None:
+    """Measure, show, keep."""
+    rows: list[dict[str, object]] = []
+    given = cases(load_base(MODEL), list(UPDATES))
+    exact: dict[str, dict[str, list[float]]] = {}
+    for name, fields, arranged in ROWS:
+        row: dict[str, object] = {"name": name}
+        for case in given:
+            reference = exact.setdefault(str(fields), {})
+            if case.name not in reference:
+                reference[case.name] = losses(fields, case, "fp32")
+            with arranged():
+                found = losses(fields, case, "bf16")
+            pairs = zip(found, reference[case.name], strict=True)
+            far = max(abs(a - b) for a, b in pairs) / reference[case.name][0]
+            row[case.name] = {"bf16": found, "fp32": reference[case.name], "difference": far}
+            print(f"{name}, case {case.name}: {100 * far:.2f} % of the first loss", flush=True)
+        rows.append(row)
+    made = {"model": MODEL, "torch": torch.__version__, "date": datetime.now(UTC).date().isoformat()}
+    keep("fidelity", {**made, "updates": UPDATES, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
