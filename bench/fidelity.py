@@ -1,6 +1,6 @@
 """How far the losses of the first updates in bf16 are from those in fp32, for every method: python -m bench.fidelity.
 
-Records of bench.cases: three updates on CAD programs (b), eight on short questions (d), each method at the rate that
+Records of bench.cases: two updates on CAD programs (b), eight on short questions (d), each method at the rate that
 `auto` means, from the same start in both numbers. Two rows show what is usual elsewhere: LoRA's product added to a
 rounded output, and full fine-tuning's weights rounded to the nearest. The result is
 bench/results/tables/fidelity.json; docs/performance.md cites it. No timings, so it may run beside other things.
@@ -25,7 +25,7 @@ from burnish.training.optimizer import Rounding
 from burnish.training.trainer import Trainer
 
 MODEL = "smollm2-135m-instruct"
-UPDATES = {"b": 3, "d": 8}
+UPDATES = {"b": 2, "d": 8}
 
 
 @contextmanager

@@ -30,6 +30,7 @@ PROBES = (64, 128, 256)  # places: what a row keeps grows with them and, by atte
 ROWS = (MICRO_BATCH, MICRO_BATCH // 2, MICRO_BATCH // 4)  # tried in this order, before blocks are computed twice
 SLACK = 1.15  # for what a block needs while it is computed, and what torch keeps for later
 RESERVE = 0.9  # of the free memory may be taken
+AT_WORK = 3  # times what one block keeps: itself, its gradients, and what comes and goes
 HEAD = 12  # bytes a logit: fp32, its gradient, and both in the model's dtype
 
 
@@ -46,7 +47,7 @@ class Kept:
     def of(self, row: int, longest: int, recompute: bool) -> float:
         """Bytes of a row whose documents have at most `longest` places; scores of longer ones are never kept."""
         inside = self.constant + row * (self.each + self.squared * min(row, longest, KEPT_UP_TO))
-        return row * self.inputs + inside / self.blocks if recompute else inside
+        return row * self.inputs + AT_WORK * inside / self.blocks if recompute else inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ def find_room(
     device = base.device.type
     with _attached(base, method):
         kept, fixed = _measured(base, documents), _fixed(base)
-        taken, free = taken_bytes(device), free_bytes(device)  # after a forward pass: weights are read when first needed
+        taken, free = (
+            taken_bytes(device),
+            free_bytes(device),
+        )  # after a forward pass: weights are read when first needed
     limit = settings.memory if settings.memory != "auto" else None if free is None else taken + int(RESERVE * free)
     longest = max(len(document.tokens) for document in documents) + method.virtual_tokens
     whole = longest * batch_size if base.packed else longest

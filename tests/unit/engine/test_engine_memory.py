@@ -89,7 +89,7 @@ def test_a_row_of_long_documents_keeps_more_than_one_of_short_ones() -> None:
     assert kept.of(512, 512, False) == 1000 + 512 * (100 + 512)
     assert kept.of(512, 64, False) == 1000 + 512 * (100 + 64)
     assert kept.of(4096, 4096, False) == 1000 + 4096 * (100 + 1024), "scores of longer documents are not kept"
-    assert kept.of(512, 64, True) == 2 * 512 + kept.of(512, 64, False) / 10
+    assert kept.of(512, 64, True) == 2 * 512 + 3 * kept.of(512, 64, False) / 10
 
 
 @pytest.mark.parametrize("name", METHODS)
