@@ -1,15 +1,15 @@
 """How far the losses of the first updates in bf16 are from those in fp32, for every method: python -m bench.fidelity.
 
-Records of bench.cases: two updates on CAD programs (b), eight on short questions (d), each method at the rate that
-`auto` means, from the same start in both numbers. Two rows show what is usual elsewhere: LoRA's product added to a
-rounded output, and full fine-tuning's weights rounded to the nearest. The result is
+Eight updates on the short questions of bench.cases (d), where rounding shows most (bench.peers has the other records),
+each method at the rate that `auto` means, from the same start in both numbers. Two rows show what is usual elsewhere:
+LoRA's product added to a rounded output, and full fine-tuning's weights rounded to the nearest. The result is
 bench/results/tables/fidelity.json; docs/performance.md cites it. No timings, so it may run beside other things.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from burnish.training.optimizer import Rounding
 from burnish.training.trainer import Trainer
 
 MODEL = "smollm2-135m-instruct"
-UPDATES = {"b": 2, "d": 8}
+UPDATES = 8
 
 
 @contextmanager
@@ -77,14 +77,14 @@ ROWS: tuple[tuple[str, dict[str, object], Callable[[], Any]], ...] = (
 )
 
 
-def losses(fields: dict[str, object], case: Case, dtype: str) -> list[float]:
+def losses(fields: dict[str, object], case: Case, dtype: Literal["bf16", "fp32"]) -> list[float]:
     """The loss of each of the first updates, in nats a target."""
-    base = load_base(MODEL, dtype=dtype)  # type: ignore[arg-type]
+    base = load_base(MODEL, dtype=dtype)
     method = method_from(fields)
     rate = method.learning_rate(count_parameters(base.model))
     trainer = Trainer(base.model, method)
     found = []
-    for at in range(UPDATES[case.name]):
+    for at in range(UPDATES):
         trainer.forward_backward(case.documents[at * UPDATE : (at + 1) * UPDATE])
         found.append(trainer.optim_step(rate).loss)
     return found
@@ -93,23 +93,19 @@ def losses(fields: dict[str, object], case: Case, dtype: str) -> list[float]:
 def main() -> None:
     """Measure, show, keep."""
     rows: list[dict[str, object]] = []
-    given = cases(load_base(MODEL), list(UPDATES))
-    exact: dict[str, dict[str, list[float]]] = {}
+    (case,) = cases(load_base(MODEL), ["d"])
+    exact: dict[str, list[float]] = {}
     for name, fields, arranged in ROWS:
-        row: dict[str, object] = {"name": name}
-        for case in given:
-            reference = exact.setdefault(str(fields), {})
-            if case.name not in reference:
-                reference[case.name] = losses(fields, case, "fp32")
-            with arranged():
-                found = losses(fields, case, "bf16")
-            pairs = zip(found, reference[case.name], strict=True)
-            far = max(abs(a - b) for a, b in pairs) / reference[case.name][0]
-            row[case.name] = {"bf16": found, "fp32": reference[case.name], "difference": far}
-            print(f"{name}, case {case.name}: {100 * far:.2f} % of the first loss", flush=True)
-        rows.append(row)
+        key = str(fields)
+        if key not in exact:
+            exact[key] = losses(fields, case, "fp32")
+        with arranged():
+            found = losses(fields, case, "bf16")
+        far = max(abs(a - b) for a, b in zip(found, exact[key], strict=True)) / exact[key][0]
+        print(f"{name}: {100 * far:.2f} % of the first loss", flush=True)
+        rows.append({"name": name, "bf16": found, "fp32": exact[key], "difference": far})
     made = {"model": MODEL, "torch": torch.__version__, "date": datetime.now(UTC).date().isoformat()}
-    keep("fidelity", {**made, "updates": UPDATES, "rows": rows})
+    keep("fidelity", {**made, "source": case.source, "updates": UPDATES, "rows": rows})
 
 
 if __name__ == "__main__":

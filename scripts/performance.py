@@ -116,11 +116,7 @@ def _fidelity(found: Any) -> str:
     lines = ["## Losses in bf16 beside fp32", ""]
     if found is None:
         return "\n".join([*lines, "Not measured yet: `python -m bench.fidelity`.", ""])
-    rows = [
-        [f"`{row['name']}`", *(f"{100 * row[case]['difference']:.1f} %" for case in ("b", "d"))]
-        for row in found["rows"]
-    ]
-    head = ("method", f"{found['updates']['b']} updates on CAD programs", f"{found['updates']['d']} on short questions")
-    where = f"{found['model']}, torch {found['torch']}, {found['date']}"
+    rows = [[f"`{row['name']}`", f"{100 * row['difference']:.1f} %"] for row in found["rows"]]
+    where = f"{found['model']}, {found['updates']} updates on short questions, torch {found['torch']}, {found['date']}"
     about = f"{where}: the largest difference of an update's loss, as a share of the first loss."
-    return "\n".join([*lines, *table(head, rows, left=1), "", about, ""])
+    return "\n".join([*lines, *table(("method", "difference"), rows, left=1), "", about, ""])
