@@ -17,7 +17,7 @@ from burnish.errors import RecipeError
 from burnish.methods.method import Method, Start
 from burnish.methods.peft_format import load_adapter
 from burnish.models.adapters import adapter_names, frame_of, remove
-from burnish.models.attention import KEPT_UP_TO, is_packed
+from burnish.models.attention import KEPT_UP_TO
 from burnish.models.head import CHUNK
 from burnish.models.load import Base
 from burnish.models.seams import layers_of
@@ -26,7 +26,9 @@ from burnish.training.memory import free_bytes, kept_bytes, taken_bytes
 from burnish.training.settings import MICRO_BATCH, TrainingSettings
 from burnish.types import TokenizedExample
 
-PROBES = (64, 128, 256)  # places: what a row keeps grows with them and, by attention's scores, with their square
+PROBE = (
+    256  # places, with a half and a quarter of it: what a row keeps grows with them and, by scores, with their square
+)
 ROWS = (MICRO_BATCH, MICRO_BATCH // 2, MICRO_BATCH // 4)  # tried in this order, before blocks are computed twice
 SLACK = 1.15  # for what a block needs while it is computed, and what torch keeps for later
 RESERVE = 0.9  # of the free memory may be taken
@@ -86,11 +88,8 @@ def find_room(
         return None
     device = base.device.type
     with _attached(base, method):
-        kept, fixed = _measured(base, documents), _fixed(base)
-        taken, free = (
-            taken_bytes(device),
-            free_bytes(device),
-        )  # after a forward pass: weights are read when first needed
+        kept, fixed = _measured(base, method, documents), _fixed(base)
+        taken, free = taken_bytes(device), free_bytes(device)  # only now are all weights read
     limit = settings.memory if settings.memory != "auto" else None if free is None else taken + int(RESERVE * free)
     longest = max(len(document.tokens) for document in documents) + method.virtual_tokens
     whole = longest * batch_size if base.packed else longest
@@ -126,21 +125,19 @@ def _attached(base: Base, method: Method) -> Iterator[None]:
         base.model.requires_grad_(False)
 
 
-def _measured(base: Base, documents: Sequence[TokenizedExample]) -> Kept:
+def _measured(base: Base, method: Method, documents: Sequence[TokenizedExample]) -> Kept:
     tokens = max(documents, key=lambda document: len(document.tokens)).tokens
-    frame, packed = frame_of(base.model), is_packed(base.model)
+    most = min(PROBE, base.context - method.virtual_tokens - method.first_position)
+    probes = sorted({most, max(2, most // 2), max(2, most // 4)})
     found = []
-    for places in PROBES:
+    for places in probes:
         text = (tokens * (places // len(tokens) + 1))[:places]
-        row = batch_of(
-            [TokenizedExample("probe", text, (False,) + (True,) * (places - 1))],
-            frame=frame,
-            round_to=ROUND if packed else 1,
-        )
+        document = TokenizedExample("probe", text, (False,) + (True,) * (places - 1))
+        row = batch_of([document], frame=frame_of(base.model), round_to=1)
         found.append(kept_bytes(base.model, row.to(base.device)))
-    squared, each, constant = np.polyfit(PROBES, found, 2)
+    squared, each, constant = (0.0, 0.0, *np.polyfit(probes, found, len(probes) - 1))[-3:]
     if squared < 0:
-        squared, (each, constant) = 0.0, np.polyfit(PROBES, found, 1)
+        squared, (each, constant) = 0.0, np.polyfit(probes, found, 1)
     blocks = len(layers_of(base.model))
     width: int = base.model.config.get_text_config().hidden_size
     inputs = blocks * width * base.dtype.itemsize

@@ -1,10 +1,12 @@
 """What training takes in memory: what is asked of the system, what a row keeps, and the settings that follow."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
+from transformers import PreTrainedModel
 
 from burnish.data.pack import batch_of
 from burnish.errors import RecipeError
@@ -18,7 +20,7 @@ from burnish.pipeline.room import Kept, Room, find_room
 from burnish.training import memory
 from burnish.training.memory import free_bytes, kept_bytes, peak_bytes, taken_bytes
 from burnish.training.settings import TrainingSettings
-from burnish.types import TokenizedExample
+from burnish.types import Batch, TokenizedExample
 from tests.tiny_models import tiny_directory
 
 DOCUMENTS = [TokenizedExample(f"d{n}", tuple(range(3, 3 + n)), (False,) + (True,) * (n - 1)) for n in (90, 20, 300)]
@@ -156,6 +158,24 @@ def test_what_is_free_is_kept_to_and_a_doubt_is_said(base: Base, monkeypatch: py
     monkeypatch.setattr(room, "free_bytes", lambda _: None)
     assert _found(base, "auto").limit is None
     assert " of the " not in _found(base, "auto").line
+
+
+@pytest.mark.parametrize("context", [40, 9, 2])
+def test_no_probe_is_longer_than_what_the_model_can_read(
+    context: int, base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def counted(model: PreTrainedModel, batch: Batch) -> int:
+        lengths.append(batch.tokens.numel())
+        return kept_bytes(model, batch)
+
+    monkeypatch.setattr(room, "kept_bytes", counted)
+    found = find_room(TrainingSettings(), replace(base, context=context), method_from("lora"), DOCUMENTS, 4)
+    assert found is not None
+    assert found.fits
+    assert max(lengths) == context
+    assert min(lengths) >= 2
 
 
 def test_what_a_recipe_decides_is_not_measured(base: Base) -> None:
