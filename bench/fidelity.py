@@ -6,10 +6,11 @@ LoRA's product added to a rounded output, and full fine-tuning's weights rounded
 bench/results/tables/fidelity.json; docs/performance.md cites it. No timings, so it may run beside other things.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Literal
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -28,52 +29,42 @@ MODEL = "smollm2-135m-instruct"
 UPDATES = 8
 
 
-@contextmanager
-def as_it_is() -> Iterator[None]:
-    """Nothing changed."""
-    yield
-
-
-@contextmanager
-def added_after_rounding() -> Iterator[None]:
+def _after_rounding(
+    ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+) -> Tensor:
     """y = round(x W' + bias), then + s (x A') B'."""
-
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        xa = (x @ a.t()).mul_(scale)
-        ctx.save_for_backward(x, weight, a, b, xa)
-        ctx.scale = scale
-        return F.linear(x, weight, bias).addmm_(xa, b.t())
-
-    usual = lora._Product.forward
-    lora._Product.forward = staticmethod(forward)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        lora._Product.forward = staticmethod(usual)  # type: ignore[method-assign]
+    xa = (x @ a.t()).mul_(scale)
+    ctx.save_for_backward(x, weight, a, b, xa)
+    ctx.scale = scale
+    return F.linear(x, weight, bias).addmm_(xa, b.t())
 
 
-@contextmanager
-def to_the_nearest() -> Iterator[None]:
+def _to_the_nearest(_: Rounding, parameter: Tensor, master: Tensor) -> None:
     """Each weight becomes bf16's nearest."""
-    usual = Rounding.put
-    Rounding.put = lambda _, parameter, master: parameter.copy_(master)  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        Rounding.put = usual  # type: ignore[method-assign]
+    parameter.copy_(master)
 
 
-ROWS: tuple[tuple[str, dict[str, object], Callable[[], Any]], ...] = (
-    ("lora", {"name": "lora"}, as_it_is),
+def added_after_rounding() -> AbstractContextManager[object]:
+    """While this lasts, LoRA's product is added to a rounded output."""
+    return patch.object(lora._Product, "forward", staticmethod(_after_rounding))
+
+
+def to_the_nearest() -> AbstractContextManager[object]:
+    """While this lasts, weights are rounded to the nearest."""
+    return patch.object(Rounding, "put", _to_the_nearest)
+
+
+ROWS: tuple[tuple[str, dict[str, object], Callable[[], AbstractContextManager[object]]], ...] = (
+    ("lora", {"name": "lora"}, nullcontext),
     ("lora, added after rounding", {"name": "lora"}, added_after_rounding),
-    ("lora, dropout 0.05", {"name": "lora", "dropout": 0.05}, as_it_is),
-    ("lora dora", {"name": "lora", "variant": "dora"}, as_it_is),
-    ("full", {"name": "full"}, as_it_is),
+    ("lora, dropout 0.05", {"name": "lora", "dropout": 0.05}, nullcontext),
+    ("lora dora", {"name": "lora", "variant": "dora"}, nullcontext),
+    ("full", {"name": "full"}, nullcontext),
     ("full, rounded to the nearest", {"name": "full"}, to_the_nearest),
-    ("bottleneck", {"name": "bottleneck"}, as_it_is),
-    ("prefix", {"name": "prefix"}, as_it_is),
-    ("prompt", {"name": "prompt"}, as_it_is),
-    ("ia3", {"name": "ia3"}, as_it_is),
+    ("bottleneck", {"name": "bottleneck"}, nullcontext),
+    ("prefix", {"name": "prefix"}, nullcontext),
+    ("prompt", {"name": "prompt"}, nullcontext),
+    ("ia3", {"name": "ia3"}, nullcontext),
 )
 
 

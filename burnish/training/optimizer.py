@@ -1,6 +1,7 @@
 """AdamW over what trains, in fp32 whatever the model computes in."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,13 @@ from burnish.models.seams import trained
 BLOCK = 1 << 20  # weights that are rounded together; the same offsets serve every block
 
 
+@cache
+def _offsets(device: torch.device) -> Tensor:
+    """What the weights of a block are rounded by, drawn once in a process: in units of bf16's last digit / 2^16."""
+    drawn = torch.randint(0, 1 << 16, (BLOCK,), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+    return drawn.to(device)
+
+
 class Rounding:
     """bf16 weights from fp32 masters, so that small changes survive (Gupta et al. 2015, section 3).
 
@@ -23,11 +31,10 @@ class Rounding:
     """
 
     def __init__(self, device: torch.device) -> None:
-        drawn = torch.randint(0, 1 << 16, (BLOCK,), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
-        self.offsets = drawn.to(device)
+        self.offsets = _offsets(device)
 
     def put(self, parameter: Tensor, master: Tensor) -> None:
-        """Write the master's values into the parameter, whatever its shape."""
+        """Write the master's values into the parameter, whatever its shape; one that is its own master stays."""
         if parameter.dtype != torch.bfloat16:
             parameter.copy_(master)
             return
@@ -92,8 +99,7 @@ class Optimizer:
         self.adam.step()
         with torch.no_grad():
             for name, master in self.masters.items():
-                if master is not self.parameters[name]:
-                    self.rounding.put(self.parameters[name], master)
+                self.rounding.put(self.parameters[name], master)
         self.clear()
 
     def clear(self) -> None:
@@ -116,8 +122,7 @@ class Optimizer:
         with torch.no_grad():
             for name, master in self.masters.items():
                 master.copy_(tensors[f"weight/{name}"])
-                if master is not self.parameters[name]:
-                    self.rounding.put(self.parameters[name], master)
+                self.rounding.put(self.parameters[name], master)
                 if f"exp_avg/{name}" in tensors:
                     keys = ("step", "exp_avg", "exp_avg_sq")
                     self.adam.state[master] = {key: tensors[f"{key}/{name}"].clone() for key in keys}
