@@ -6,15 +6,15 @@ its settings are when nobody touches them, in the best of several configurations
 fp32 with checkpointing; ratios are against the best. Both sides get the same start of LoRA, the same records in the
 same updates and the same constant rate, so losses are compared update by update with TRL's in fp32. The last line on
 standard output is JSON; it also stands in bench/results/tables/peers.json, where cases that were not asked for stay as
-they were. As on a processor without AVX-512, in a table of its own (peers-avx2.json), with the first 24 records:
-ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python -m bench.peers WORK --cases a --records 24
+they were. Where bf16 is no faster than fp32, both sides compute in fp32, and the numbers stand in a table of their own
+(peers-avx2.json); so they do, where a processor with AVX-512 is asked to do without it, on both sides:
+ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python -m bench.peers
 There TRL untouched is left out: it computes in bf16 all the same, and two updates take more than ten minutes.
 """
 
 import argparse
 import json
 import math
-import os
 import platform
 import subprocess
 import sys
@@ -227,8 +227,7 @@ def main() -> None:
 
 def _kept_with(name: str, found: dict[str, object], python: Path, dtype: str) -> dict[str, object]:
     """Write the table with one more case; what was measured before an interruption is not lost."""
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").lower()  # both sides' processes inherit it
-    table = f"peers-{limit}" if limit else "peers"
+    table = "peers" if dtype == "bf16" else f"peers-{torch.backends.cpu.get_cpu_capability().lower()}"
     every = dict(sorted({**(kept(table) or {"cases": {}})["cases"], name: found}.items()))
     first = next(iter(every.values()))  # case a, once it was measured
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")

@@ -16,10 +16,14 @@ HEAD = (
 
 
 def measured_tables() -> str:
-    """The table, and below it what was swept to find the rates."""
-    rows = _methods()
+    """The table, and below it what was swept to find the rates; then what was measured in fp32."""
+    rows, exact = _methods("methods"), _methods("methods-fp32")
     if not rows:
         return "Not measured yet: `python -m bench.methods WORK`.\n"
+    return _tables(rows) + (f"\nThe same in fp32, as far as it was measured:\n\n{_tables(exact)}" if exact else "")
+
+
+def _tables(rows: Sequence[Mapping[str, Any]]) -> str:
     made = next(cell for row in rows for cell in row["trec6"])
     lines = [*table(HEAD, [line for row in rows for line in _lines(row)], left=1), ""]
     lines += [
@@ -70,8 +74,8 @@ def saved_table() -> str:
     return "\n".join([*table(head, rows, left=1), "", about]) + "\n"
 
 
-def _methods() -> list[Mapping[str, Any]]:
-    return [row for row in (kept("methods") or {"methods": []})["methods"] if row["trec6"]]
+def _methods(name: str) -> list[Mapping[str, Any]]:
+    return [row for row in (kept(name) or {"methods": []})["methods"] if row["trec6"]]
 
 
 def _lines(row: Mapping[str, Any]) -> list[list[str]]:

@@ -25,7 +25,7 @@ def performance_tables() -> str:
     without = kept("peers-avx2")
     parts = [_minutes(), _peers(kept("peers"), CASES), _generation(kept("generation")), _fidelity(kept("fidelity"))]
     if without is not None:
-        parts.insert(2, _peers(without, {"a": CASES["a"]}, "The same with AVX2 as the most that both sides may use"))
+        parts.insert(2, _peers(without, CASES, "The same on a processor with AVX2, where both sides compute in fp32"))
     return "\n".join(parts)
 
 
@@ -40,7 +40,7 @@ def _minutes() -> str:
         rest = ", ".join(f"{name} {duration(seconds)}" for name, seconds in held.items() if seconds >= 1)
         rate = "" if cost.tokens_per_second is None else f"{cost.tokens_per_second:.0f}"
         day = report.provenance.started[:10]
-        where = f"{report.provenance.cpu}, {report.provenance.threads} threads"
+        where = f"{report.provenance.cpu}, {report.provenance.threads} threads, {report.provenance.dtype}"
         rows.append(
             [
                 f"`{path.stem}`",

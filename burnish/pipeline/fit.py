@@ -138,8 +138,7 @@ def _freeze(session: Session, trainer: Trainer, counters: Counters) -> Iterator[
     """Put back the best checkpoint and write adapter or model, and how far the weights moved."""
     prepared, run = session.prepared, session.run
     if counters.best_step or trainer.step:  # no update, no checkpoint: the adapter as it came
-        trainer.load_state(read_checkpoint(run.checkpoints / name_of(counters.best_step)))
-    trainer.optimizer.clear()
+        trainer.end_with(read_checkpoint(run.checkpoints / name_of(counters.best_step)))
     base, method = prepared.base, prepared.method
     try:
         run.put(WEIGHTS, relative_change(base.model, method, base.path))

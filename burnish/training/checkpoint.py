@@ -5,11 +5,11 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -33,6 +33,14 @@ class Checkpoint:
         """Trained tensors and the optimiser's moments."""
         tensors: dict[str, Tensor] = load_file(self.path / STATE)
         return tensors
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Trained tensors alone, one in memory at a time."""
+        with safe_open(self.path / STATE, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+                kind, _, name = key.partition("/")
+                if kind == "weight":
+                    yield name, file.get_tensor(key)
 
 
 def name_of(step: int) -> str:

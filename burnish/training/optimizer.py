@@ -1,6 +1,6 @@
 """AdamW over what trains, in fp32 whatever the model computes in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -116,6 +116,18 @@ class Optimizer:
             for key, value in self.adam.state.get(master, {}).items():
                 tensors[f"{key}/{name}"] = value
         return tensors
+
+    def end(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Put these weights in, all of them, and forget gradients and moments: nothing is trained after this."""
+        self.clear()
+        self.adam.state.clear()
+        missing = set(self.masters)
+        with torch.no_grad():
+            for name, weight in weights:
+                self.masters[name].copy_(weight)
+                self.rounding.put(self.parameters[name], self.masters[name])
+                missing.remove(name)
+        assert not missing, missing
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back what `state` gave; a name that is missing or has another shape is our own mistake."""

@@ -143,6 +143,11 @@ class Trainer:
         self.optimizer.load(checkpoint.tensors())
         self.step = checkpoint.step
 
+    def end_with(self, checkpoint: Checkpoint) -> None:
+        """Put back a checkpoint's weights for use; the optimiser's moments are neither read nor kept."""
+        self.optimizer.end(checkpoint.weights())
+        self.step = checkpoint.step
+
     def trained_tensors(self) -> dict[str, Tensor]:
         """What trains, in fp32, by name."""
         return {name: master.detach() for name, master in self.optimizer.masters.items()}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -52,6 +53,30 @@ def test_a_checkpoint_comes_back_bit_for_bit(case: Case, tmp_path: Path) -> None
     assert all(torch.equal(state[name], again[name]) for name in state)
     with torch.no_grad():
         assert torch.equal(logits_of(other.model, TEXT), logits_of(trainer.model, TEXT))
+
+
+@cases(["llama", "gpt2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_training_ends_with_a_checkpoint_s_weights_and_no_moments(
+    case: Case, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    trainer = case.trainer(dtype=dtype)
+    for step in range(2):
+        trainer.forward_backward(documents(step))
+        trainer.optim_step(1e-2)
+    checkpoint = read_checkpoint(trainer.save_state(tmp_path, identity={}, counters={}))
+    weights = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.forward_backward(documents(2))
+    trainer.optim_step(1e-2)
+    changed = trainer.model.state_dict()
+    assert not all(torch.equal(weights[name], changed[name]) for name in weights)
+    trainer.forward_backward(documents(3))  # gradients that nobody will use
+    trainer.end_with(checkpoint)
+    after = trainer.model.state_dict()
+    assert all(torch.equal(weights[name], after[name]) for name in weights)
+    assert trainer.step == 2
+    assert not trainer.optimizer.adam.state
+    assert all(p.grad is None for p in trainer.model.parameters())
 
 
 def test_a_tiny_directory_holds_the_tiny_model(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def test_a_method_that_was_not_swept_is_marked(tmp_path: Path, monkeypatch: pyte
     assert "| 34 → 8 | 12 | 1.0 kB | 2.0 GB | 1.2 |" in text
     assert "| `full` | 2e-05 | 450, 450 of 500 |" in text
     assert "| `full` | 7e-06: 0.400 | 2e-05: 0.200 \\* | 6e-05: diverged |" in text
+    exact = {**rows[0], "trec6": [{**cell, "value": 0.95}]}
+    write_json(tmp_path / "methods-fp32.json", {"schema": 1, "methods": [exact, {**exact, "trec6": []}]})
+    first, second = method_table.measured_tables().split("The same in fp32")
+    assert first.strip() == text.strip()
+    assert second.count("| `lora` |") == 1
+    assert "| 475 of 500 |" in second
     (svg,) = (ET.fromstring(text) for text in method_picture.pages().values())
     assert len(svg.findall(".//{*}circle")) == 5  # a dot a seed, in a panel a data set
 
