@@ -84,7 +84,7 @@ def kept_bytes(model: PreTrainedModel, batch: Batch) -> int:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself, kept by the operation that made it, would hold that operation
 
     with torch.enable_grad(), saved_tensors_hooks(count, lambda tensor: tensor):
         forward_hidden(model, batch)

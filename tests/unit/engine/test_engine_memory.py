@@ -1,11 +1,14 @@
 """What training takes in memory: what is asked of the system, what a row keeps, and the settings that follow."""
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from burnish.data.pack import batch_of
@@ -84,6 +87,25 @@ def test_what_a_row_keeps_is_counted_without_the_model_s_own_tensors(base: Base)
     hidden = forward_hidden(base.model, one)
     assert hidden.requires_grad, "nothing of the counting stays"
     remove(base.model, "default")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_nothing_that_was_counted_stays_in_memory(name: str, tmp_path: Path) -> None:
+    """An operation that saves its own output would hold itself, where the hook returned that very tensor."""
+    base = load_base(str(tiny_directory(tmp_path / "model", "llama")))
+    method_from(name).attach(base.model, Start(torch.Generator(), (3, 4)))
+    seen: list[weakref.ref[Tensor]] = []
+    handles = [
+        module.register_forward_hook(lambda _module, _given, out: seen.append(weakref.ref(out)))
+        for where, module in base.model.named_modules()
+        if where.endswith(("act_fn", "norm"))  # these save what they made
+    ]
+    kept_bytes(base.model, batch_of(DOCUMENTS[:2]))
+    for handle in handles:
+        handle.remove()
+    gc.collect()
+    assert seen
+    assert [found for found in seen if found() is not None] == []
 
 
 def test_a_row_of_long_documents_keeps_more_than_one_of_short_ones() -> None:
