@@ -50,7 +50,10 @@ class Example:
     @property
     def answer_at(self) -> int:
         """Index of the last trained turn."""
-        return max(i for i, message in enumerate(self.messages) if message.trained)
+        for at in range(len(self.messages) - 1, -1, -1):
+            if self.messages[at].trained:
+                return at
+        raise ValueError(f"{self.id}: no turn is trained")
 
     @property
     def request(self) -> tuple[Message, ...]:

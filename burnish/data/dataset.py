@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from burnish.data.collecting import put_off
 from burnish.data.labels import found_labels, refuse_outsiders, variants
 from burnish.data.layout import Fault, Layout, as_text, find_layout, shown, value_at
 from burnish.data.passages import passages
@@ -86,14 +87,13 @@ class _Reading:
         if ids:
             self.dropped.setdefault(reason, []).extend(ids)
 
-    def read(self, path: str, name: str | None, known: Layout | None) -> tuple[tuple[Example, ...], Layout, Source]:
+    def read(self, source: Source, name: str | None, known: Layout | None) -> tuple[tuple[Example, ...], Layout]:
         """The examples of one file, the empty left out."""
-        source = read_source(Path(path), name)
         self.notes += source.notes
         records: Sequence[Record] = source.records
-        layout = known or find_layout(self.settings, source.columns, Path(path).name)
+        layout = known or find_layout(self.settings, source.columns, source.path.name)
         if known is not None:
-            _same_columns(known, source.columns, Path(path).name)
+            _same_columns(known, source.columns, source.path.name)
         if source.kind == "txt" and len(records) == 1:
             records = passages(records[0], source.path.name if name is None else name)
             self.notes.append(f"{source.path.name}: one text, taken as {len(records)} passages of whole paragraphs")
@@ -101,7 +101,7 @@ class _Reading:
         self.places.update({record.id: record.where for record in records if record.row is not None})
         examples = self._examples(records, layout)
         self.duplicates += _duplicates(examples)
-        return examples, layout, source
+        return examples, layout
 
     def _examples(self, records: Sequence[Record], layout: Layout) -> tuple[Example, ...]:
         examples, problems, empty = [], [], []
@@ -124,14 +124,17 @@ class _Reading:
         return tuple(examples)
 
 
-def load(settings: DataSettings, *, task_kind: str = "auto") -> Dataset:
+@put_off()
+def load(settings: DataSettings, *, task_kind: str = "auto", source: Source | None = None) -> Dataset:
     """Read, check and split. `task_kind` is "auto", "generate", "classify" or "text".
 
+    `source` is the file of `settings.train`, where it was read already and stands alone.
     Raises DataError (files, records, splits) and RecipeError (settings that do not fit the columns).
     """
     reading = _Reading(settings)
     names = _names(settings)
-    train, layout, source = reading.read(settings.train, names["train"], None)
+    source = source or read_source(Path(settings.train), names["train"])
+    train, layout = reading.read(source, names["train"], None)
     kind = _kind(task_kind, layout)
     if settings.instruction and kind == "text":
         raise RecipeError("data.instruction: raw documents ask nothing; leave it out")
@@ -142,7 +145,8 @@ def load(settings: DataSettings, *, task_kind: str = "auto") -> Dataset:
     for part in ("validation", "held_out"):
         path = _file(getattr(settings, part))
         if path is not None:
-            given[part], _, other = reading.read(path, names[part], layout)
+            other = read_source(Path(path), names[part])
+            given[part], _ = reading.read(other, names[part], layout)
             files.append(other.path)
             if not given[part]:
                 raise DataError(f"{other.path.name}: every record is empty, so nothing is left for {part}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from burnish.data.collecting import put_off
 from burnish.data.dataset import Dataset
 from burnish.data.tokenize import Encoder, EncodingCounts
 from burnish.errors import DataError, listed
@@ -31,6 +32,7 @@ class TokenizedDataset:
         return self.of(self.dataset.train)
 
 
+@put_off()
 def fit(dataset: Dataset, encoder: Encoder, max_length: int) -> TokenizedDataset:
     """Encode all parts. A record with a document longer than `max_length` tokens is dropped as too_long.
 
@@ -44,10 +46,8 @@ def fit(dataset: Dataset, encoder: Encoder, max_length: int) -> TokenizedDataset
             documents[example.id] = several
     too_long = [name for name, several in documents.items() if any(len(d.tokens) > max_length for d in several)]
     empty = [name for name, several in documents.items() if not any(d.targets for d in several)]
-    kept = {
-        name: tuple(example for example in part if example.id not in {*too_long, *empty})
-        for name, part in ((name, part) for name, part in parts.items())
-    }
+    dropped = {*too_long, *empty}
+    kept = {name: tuple(example for example in part if example.id not in dropped) for name, part in parts.items()}
     _refuse_nothing(parts, kept, documents, max_length)
     left = {example.id: documents[example.id] for part in kept.values() for example in part}
     counts = EncodingCounts(

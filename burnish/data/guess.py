@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from burnish.data.collecting import put_off
 from burnish.data.dataset import Dataset, load
 from burnish.data.formats import classification, completion, text
 from burnish.data.layout import Layout, as_text, find_layout, shown, spelled, value_at
@@ -80,15 +81,16 @@ class _Column:
 
 def guess(path: Path) -> Guess:
     """Look at a file. Raises DataError where it cannot be read, or gives no idea what should be learned from it."""
-    source = read_source(path)
+    with put_off():
+        source = read_source(path)
     settings, notes = _settings(source)
     try:
-        dataset = load(settings)
+        dataset = load(settings, source=source)
     except RecipeError as error:
         raise DataError(str(error)) from None
     settings = _instructed(settings, dataset)
     if settings.instruction:
-        dataset = load(settings)
+        dataset = load(settings, source=source)
     return Guess(
         settings, dataset.kind, "auto", dataset.labels, len(source.records), dataset.format, tuple(notes), dataset
     )

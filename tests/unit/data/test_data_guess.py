@@ -60,6 +60,22 @@ def test_a_spreadsheet_of_tickets(tmp_path: Path, name: str, encoding: str, deli
     assert found.dataset.counts.given == 300
 
 
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    real = Path.read_bytes
+
+    def counted(path: Path) -> bytes:
+        opened.append(path)
+        return real(path)
+
+    path = _tickets(tmp_path / "a.csv", "utf-8", ",", ["id", "date", "channel", "comment", "team"])
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    found = guess(path)
+    assert opened == [path]
+    assert found.instruction is not None, "the data were loaded twice, the second time with it"
+    assert load(found.settings).train == (found.dataset.train if found.dataset else None)
+
+
 def test_the_recipe_loads_as_the_guess_did(tmp_path: Path) -> None:
     path = _tickets(tmp_path / "tickets 1.csv", "cp1252", ";", ["Nr", "Datum", "Kanal", "Ticket: text", "Team"])
     found = guess(path)

@@ -1,5 +1,6 @@
 """Three parts: sizes, inputs and groups on one side, overlap, limits, labels, and every record accounted for."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from burnish.data import dataset, split
 from burnish.data.dataset import Dataset, load
 from burnish.data.settings import DataSettings, Limit
 from burnish.data.split import auto_held_out, auto_validation, input_key
@@ -29,6 +31,29 @@ def _load(jsonl: Write, records: list[dict[str, Any]], **fields: Any) -> Dataset
 
 def _parts(dataset: Dataset) -> dict[str, tuple[Example, ...]]:
     return {"train": dataset.train, "validation": dataset.validation, "held_out": dataset.held_out}
+
+
+def test_cycles_are_searched_for_again_after_a_refusal(jsonl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: whether Python searches, asked while records are split and after it was refused."""
+    searched: list[bool] = []
+
+    def asked(*given: Any) -> Any:
+        searched.append(gc.isenabled())
+        return split.cut(*given)
+
+    monkeypatch.setattr(dataset, "cut", asked)
+    _load(jsonl, _records(60))
+    assert searched == [False, False]
+    assert gc.isenabled()
+    with pytest.raises(DataError):
+        _load(jsonl, [{"text": "t", "label": 1}, {"text": "t"}])
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        _load(jsonl, _records(60))
+        assert not gc.isenabled(), "it was off before"
+    finally:
+        gc.enable()
 
 
 def _accounted(dataset: Dataset) -> bool:
