@@ -116,8 +116,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_programs_end_within_a_second(name: str) -> None:
+def test_hostile_programs_end_soon(name: str) -> None:
+    """Well under a second each on a quiet machine; five seconds are for a slow, busy one."""
     started = time.perf_counter()
     found = compare(HOSTILE[name], "cube(1);")
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < 5.0
     assert found.valid or re.match(r"line \d+, column \d+: \S", found.fault or "")
