@@ -6,7 +6,7 @@ Three stages; each cell is one `burnish run` in a process of its own, kept under
 `trec6`  the chosen rate on 1,000 training questions, base and tuned on the test items and on general questions;
 `cad`    the same on the CAD records, one seed, at the rate chosen on trec6.
 Where a method is not swept (yet), the later stages take the rate that `auto` means, and the table says so.
-The last thing done is bench/results/tables/methods.json (methods-fp32.json where the machine has no fast bf16), from
+The last thing done is bench/results/tables/methods.json (methods-fp32.json where they were computed in fp32), from
 whatever cells are finished; docs/methods.md cites it.
 BURNISH_DATA must lead to the public data.
 """
@@ -25,7 +25,6 @@ from bench.tables import keep
 from burnish.errors import TrainingError
 from burnish.files import read_json
 from burnish.methods.method import method_from
-from burnish.models.device import bf16_is_faster
 from burnish.report.numbers import primary
 from burnish.report.schema import Report, ScoreRow
 
@@ -251,7 +250,9 @@ def main() -> None:
                 print("out of time; the same command goes on")
                 break
             run(given.work, cell)
-    name = "methods" if bf16_is_faster() else "methods-fp32"  # losses and costs of another arithmetic
+    reports = [report_of(given.work, cell) for row in ROWS for cell in sweep_of(row)]
+    exact = any(report is not None and report.provenance.dtype == "float32" for report in reports)
+    name = "methods-fp32" if exact else "methods"  # losses and costs of another arithmetic
     print(f"wrote {keep(name, table(given.work)).relative_to(ROOT)}")
 
 

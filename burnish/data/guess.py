@@ -79,10 +79,10 @@ class _Column:
         return self.plain and self.length >= 8 and self.share > 0.3
 
 
+@put_off()
 def guess(path: Path) -> Guess:
     """Look at a file. Raises DataError where it cannot be read, or gives no idea what should be learned from it."""
-    with put_off():
-        source = read_source(path)
+    source = read_source(path)
     settings, notes = _settings(source)
     try:
         dataset = load(settings, source=source)

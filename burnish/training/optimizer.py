@@ -124,17 +124,19 @@ class Optimizer:
         missing = set(self.masters)
         with torch.no_grad():
             for name, weight in weights:
-                self.masters[name].copy_(weight)
-                self.rounding.put(self.parameters[name], self.masters[name])
+                self._put(name, weight)
                 missing.remove(name)
         assert not missing, missing
+
+    def _put(self, name: str, weight: Tensor) -> None:
+        self.masters[name].copy_(weight)
+        self.rounding.put(self.parameters[name], self.masters[name])
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back what `state` gave; a name that is missing or has another shape is our own mistake."""
         with torch.no_grad():
             for name, master in self.masters.items():
-                master.copy_(tensors[f"weight/{name}"])
-                self.rounding.put(self.parameters[name], master)
+                self._put(name, tensors[f"weight/{name}"])
                 if f"exp_avg/{name}" in tensors:
                     keys = ("step", "exp_avg", "exp_avg_sq")
                     self.adam.state[master] = {key: tensors[f"{key}/{name}"].clone() for key in keys}

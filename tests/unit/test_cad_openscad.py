@@ -1,10 +1,10 @@
 """Programs that are refused: what is wrong stands in a sentence with its place, and none takes long."""
 
 import re
-import time
 
 import pytest
 
+from burnish.models.device import best_seconds
 from recipes.cad.geometry import compare, solid
 from recipes.cad.openscad.words import ProgramFault, Unsupported
 
@@ -116,9 +116,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_programs_end_soon(name: str) -> None:
-    """Well under a second each on a quiet machine; five seconds are for a slow, busy one."""
-    started = time.perf_counter()
+def test_hostile_programs_end_within_a_second(name: str) -> None:
+    """The quickest of several, since the machine may be busy with other tests."""
     found = compare(HOSTILE[name], "cube(1);")
-    assert time.perf_counter() - started < 5.0
+    assert best_seconds(lambda: compare(HOSTILE[name], "cube(1);"), 2) < 1.0
     assert found.valid or re.match(r"line \d+, column \d+: \S", found.fault or "")
