@@ -1,6 +1,6 @@
 """burnish's side of the peers bench, in a process of its own.
 
-    python -m bench.peer_burnish CASE.json MODEL RESULT.json DTYPE UPDATES
+    python -m bench.peer_burnish CASE.json MODEL RESULT.json DTYPE UPDATES DEVICE
 
 LoRA begins as seed 0 makes it, which is what `bench.peers` gives to the other side as a file.
 """
@@ -18,10 +18,12 @@ from burnish.training.trainer import Trainer
 
 def main() -> None:
     """Train one case once, by the engine that `burnish run` uses."""
-    case_path, model_path, result_path, dtype, updates = sys.argv[1:]
+    case_path, model_path, result_path, dtype, updates, device = sys.argv[1:]
     case = json.loads(Path(case_path).read_text(encoding="utf-8"))
     documents = documents_in(case)[: int(updates) * case["update"]]
-    base = load_base(model_path, dtype="fp32" if dtype == "fp32" else "bf16")
+    base = load_base(
+        model_path, dtype="fp32" if dtype == "fp32" else "bf16", device="cuda" if device == "cuda" else "cpu"
+    )
     trainer = Trainer(base.model, method_from("full" if case["full"] else "lora"), seed=0)
     done = []
     for at in range(0, len(documents), case["update"]):
@@ -30,7 +32,7 @@ def main() -> None:
     result = {
         "losses": [step.loss for step in done],
         "seconds": [step.seconds for step in done],
-        "peak_bytes": peak_bytes("cpu"),
+        "peak_bytes": peak_bytes(device),
         "tokens": sum(step.tokens for step in done),
     }
     Path(result_path).write_text(json.dumps(result), encoding="utf-8")

@@ -1,9 +1,9 @@
 """TRL's side of the peers bench; it runs in an environment of its own, made from bench/peers.txt.
 
-    python bench/peer_trl.py CASE.json MODEL RESULT.json ADAPTER|- WEIGHTS COMPUTE CHECKPOINTING BATCH UPDATES
+    python bench/peer_trl.py CASE.json MODEL RESULT.json ADAPTER|- WEIGHTS COMPUTE CHECKPOINTING BATCH UPDATES DEVICE
 
 WEIGHTS: fp32 or bf16, as the frozen base is held; COMPUTE: fp32 or bf16 (autocast). The result holds the losses, the
-seconds of all updates, and the most memory that the process held.
+seconds of all updates, and the most memory that the process held (on a GPU: held there).
 """
 
 import json
@@ -35,21 +35,30 @@ class Clock(TrainerCallback):  # type: ignore[misc]
         self.began = 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self.began = time.perf_counter()
+        self.began = now()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.seconds.append(time.perf_counter() - self.began)
+        self.seconds.append(now() - self.began)
 
 
-def peak_bytes() -> int:
-    """The most resident memory of this process so far (Linux)."""
+def now() -> float:
+    """Seconds, once a GPU has done what it was asked for."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak_bytes(device: str) -> int:
+    """The most resident memory of this process so far (Linux), or its most on the GPU."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def main() -> None:
     """Train one case once."""
-    case_path, model_path, result_path, adapter, weights, compute, checkpointing, batch, updates = sys.argv[1:]
+    case_path, model_path, result_path, adapter, weights, compute, checkpointing, batch, updates, device = sys.argv[1:]
     case = json.loads(Path(case_path).read_text(encoding="utf-8"))
     records = case["documents"][: int(updates) * case["update"]]
     model = AutoModelForCausalLM.from_pretrained(
@@ -79,7 +88,7 @@ def main() -> None:
         logging_steps=1,
         save_strategy="no",
         report_to=[],
-        use_cpu=True,
+        use_cpu=device == "cpu",
         dataloader_num_workers=0,
         disable_tqdm=True,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -94,7 +103,7 @@ def main() -> None:
     )
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    result = {"losses": losses, "seconds": clock.seconds, "peak_bytes": peak_bytes()}
+    result = {"losses": losses, "seconds": clock.seconds, "peak_bytes": peak_bytes(device)}
     result["tokens"] = sum(len(r["tokens"]) for r in records)
     Path(result_path).write_text(json.dumps(result), encoding="utf-8")
 

@@ -10,6 +10,8 @@ they were. Where bf16 is no faster than fp32, both sides compute in fp32, and th
 (peers-avx2.json); so they do, where a processor with AVX-512 is asked to do without it, on both sides:
 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python -m bench.peers
 There TRL untouched is left out: it computes in bf16 all the same, and two updates take more than ten minutes.
+With `--device cuda` both sides run on the GPU (peers-cuda.json), and their first updates, in which kernels are loaded,
+are left out of the rates; `--python` names the Python of an environment that is there already.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from burnish.models.device import bf16_is_faster
 from burnish.models.load import load_base
 
 ROOT = Path(__file__).resolve().parent.parent
-TRIED = 2  # updates of a try; the first, which compiles, is not timed
+TRIED, ALL = 2, 10**6  # updates of a try, whose first, which compiles, is not timed; a GPU's are soon done
 
 
 @dataclass(frozen=True)
@@ -64,20 +66,26 @@ class Bench:
     work: Path
     python: Path
     model: Path
+    device: str
 
-    def trl(self, case: Case, how: Configuration, updates: int = 10**6) -> dict[str, object]:
+    @property
+    def skip(self) -> int:
+        """Updates that are not timed."""
+        return 2 if self.device == "cuda" else 0
+
+    def trl(self, case: Case, how: Configuration, updates: int = ALL) -> dict[str, object]:
         """One run of TRL."""
         adapter = "-" if case.full else str(self.work / "adapter")
         given = [how.weights, how.compute, "yes" if how.checkpointing else "no", str(how.batch), str(updates)]
-        return self._run([str(self.python), str(ROOT / "bench" / "peer_trl.py")], case, [adapter, *given])
+        return self._run([str(self.python), str(ROOT / "bench" / "peer_trl.py")], case, [adapter, *given, self.device])
 
-    def burnish(self, case: Case, dtype: str, updates: int = 10**6) -> dict[str, object]:
+    def burnish(self, case: Case, dtype: str, updates: int = ALL) -> dict[str, object]:
         """One run of burnish."""
-        return self._run([sys.executable, "-m", "bench.peer_burnish"], case, [dtype, str(updates)])
+        return self._run([sys.executable, "-m", "bench.peer_burnish"], case, [dtype, str(updates), self.device])
 
     def bound(self, case: Case, dtype: str) -> float:
         """Seconds of the unavoidable products."""
-        command = [sys.executable, "-m", "bench.bound", str(self.case(case)), str(self.model), dtype]
+        command = [sys.executable, "-m", "bench.bound", str(self.case(case)), str(self.model), dtype, self.device]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
@@ -96,24 +104,24 @@ class Bench:
         return found
 
 
-def rate_of(result: dict[str, object], skip: int = 0) -> float:
-    """Tokens of records a second, over all updates, or all but the first `skip` of them."""
+def rate_of(result: dict[str, object], skip: int) -> float:
+    """Tokens of records a second, over all updates but the first `skip` of them."""
     seconds = result["seconds"]
     assert isinstance(seconds, list)
     share = (len(seconds) - skip) / len(seconds)
     return float(str(result["tokens"])) * share / sum(seconds[skip:])
 
 
-def tried(bench: Bench, case: Case) -> dict[Configuration, float]:
+def tried(bench: Bench, case: Case, compute: str) -> dict[Configuration, float]:
     """Tokens a second of TRL's configurations: untouched, batch sizes, then a frozen base in bf16 at the best of them.
 
     Trained weights in bf16 would lose their updates, so full fine-tuning is not tried with them.
     """
-    compute = "bf16" if bf16_is_faster() else "fp32"
     found: dict[Configuration, float] = {}
 
     def take(how: Configuration) -> None:
-        found[how] = rate_of(bench.trl(case, how, TRIED), skip=1)
+        few = bench.device == "cpu"
+        found[how] = rate_of(bench.trl(case, how, TRIED if few else ALL), 1 if few else bench.skip)
         print(f"  tried TRL, {how}: {found[how]:.0f} tokens/s", flush=True)
 
     if compute == "bf16":
@@ -153,15 +161,15 @@ def build(work: Path) -> Path:
 def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
     """All numbers of one case."""
     print(f"case {case.name}: {len(case.documents)} records, {case.tokens:,} tokens, {case.source}", flush=True)
-    rated = tried(bench, case)
+    rated = tried(bench, case, dtype)
     best = max(rated, key=lambda how: rated[how])
     reference = bench.trl(case, REFERENCE)  # recomputing changes no loss
     before, theirs, after = bench.burnish(case, dtype), bench.trl(case, best), bench.burnish(case, dtype)
     bound = bench.bound(case, dtype)
     rates = {
-        "burnish": (rate_of(before) + rate_of(after)) / 2,
-        "trl": rate_of(theirs),
-        "trl_fp32": rate_of(reference),
+        "burnish": (rate_of(before, bench.skip) + rate_of(after, bench.skip)) / 2,
+        "trl": rate_of(theirs, bench.skip),
+        "trl_fp32": rate_of(reference, bench.skip),
     }
     peaks = {
         "burnish": max(int(str(r["peak_bytes"])) for r in (before, after)),
@@ -185,7 +193,7 @@ def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
         "trl_best": str(best),
         **({"trl_untouched": rated[UNTOUCHED]} if UNTOUCHED in rated else {}),
         "trl_tried": {str(how): rate for how, rate in rated.items()},
-        "burnish_twice": [rate_of(before), rate_of(after)],
+        "burnish_twice": [rate_of(before, bench.skip), rate_of(after, bench.skip)],
         "losses": {"burnish": found, "trl_fp32": wanted, "trl": losses_of(theirs)},
     }
     print(
@@ -205,36 +213,42 @@ def main() -> None:
     parser.add_argument("work", type=Path, nargs="?", default=Path(tempfile.gettempdir()) / "burnish-peers")
     parser.add_argument("--cases", nargs="+", default=["a", "b", "c", "d"], choices=["a", "b", "c", "d"])
     parser.add_argument("--records", type=int, help="only the first so many of each case")
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--python", type=Path, help="the Python of an environment that has bench/peers.txt")
     given = parser.parse_args()
     work = given.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    python = build(work)
-    base = load_base("smollm2-135m-instruct", dtype="fp32")
+    python = given.python or build(work)
+    base = load_base(given.model, dtype="fp32", device="cpu")
     made = cases(base, given.cases)
     lora = method_from("lora")
     lora.attach(base.model, Start(torch.Generator().manual_seed(0)))
     save_adapter(base.model, lora, work / "adapter", base=str(base.path), base_sha256=base.sha256)
-    bench = Bench(work, python, base.path)
+    bench = Bench(work, python, base.path, given.device)
     del base
-    dtype = "bf16" if bf16_is_faster() else "fp32"
+    dtype = "bf16" if given.device == "cuda" or bf16_is_faster() else "fp32"
     result: dict[str, object] = {}
     for whole in made:
         case = replace(whole, documents=whole.documents[: given.records])
         case.write(bench.case(case))
-        result = _kept_with(case.name, compare(bench, case, dtype), python, dtype)
+        result = _kept_with(case.name, compare(bench, case, dtype), python, dtype, given.device)
     print(json.dumps(result))
 
 
-def _kept_with(name: str, found: dict[str, object], python: Path, dtype: str) -> dict[str, object]:
+def _kept_with(name: str, found: dict[str, object], python: Path, dtype: str, device: str) -> dict[str, object]:
     """Write the table with one more case; what was measured before an interruption is not lost."""
     table = "peers" if dtype == "bf16" else f"peers-{torch.backends.cpu.get_cpu_capability().lower()}"
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}"
+    if device == "cuda":
+        table, machine = "peers-cuda", f"{torch.cuda.get_device_name()}, {dtype}"
     every = dict(sorted({**(kept(table) or {"cases": {}})["cases"], name: found}.items()))
     first = next(iter(every.values()))  # case a, once it was measured
     keys = ("tokens_per_second_ratio", "memory_ratio", "bound_share", "loss_max_relative_difference")
     result = {
         **{key: first[key] for key in keys},
         "cases": every,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {dtype}",
+        "machine": machine,
         "versions": {"torch": torch.__version__, "trl": _version(python, "trl"), "peft": _version(python, "peft")},
     }
     keep(table, result)

@@ -24,9 +24,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from bench.tables import keep, kept
 from burnish.methods.method import method_from
 from burnish.models import attention
+from burnish.models.at_once import CPU
 from burnish.models.device import pick_dtype
 from burnish.training.memory import peak_bytes
-from burnish.training.settings import MICRO_BATCH
 from burnish.training.trainer import Trainer
 from burnish.types import TokenizedExample
 
@@ -49,7 +49,7 @@ class Point:
     size: str = "135M"
     length: int = 128
     tokens: int = 2048
-    micro_batch: int = MICRO_BATCH
+    micro_batch: int = CPU.rows[0]
     rank: int = 16
     threads: int = 2
 

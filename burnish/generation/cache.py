@@ -11,11 +11,11 @@ from transformers import DynamicCache, PreTrainedModel
 
 from burnish.data.pack import rows_of
 from burnish.models.adapters import frame_of
-from burnish.models.attention import forward_cached, forward_kept, packed_layout, prefixes
+from burnish.models.at_once import at_once
+from burnish.models.attention import Layout, forward_cached, forward_kept, prefixes
 from burnish.models.cached_attention import CacheLayout, States
 from burnish.models.seams import layers_of
 
-ROW = 2048  # tokens of prompts at a time, whole prompts without padding between them
 ROUND = 128  # a row's length is rounded up to this: matrix products meet few shapes
 STEP = 64  # room grows in steps: a product of a new shape costs time and memory of its own
 
@@ -170,7 +170,7 @@ def _read_row(
     rows = torch.tensor([i for i in members for _ in rest[i]], device=device)
     positions = F.pad(columns + size_of(front), (0, spare))[None]
     cache.places = rows, columns
-    hidden = forward_kept(model, tokens, positions, packed_layout(documents.to(device), front=front), cache)
+    hidden = forward_kept(model, tokens, positions, Layout(documents.to(device), front=front), cache)
     cache.places = None
     return hidden[0, torch.tensor(lengths, device=device).cumsum(0) - 1]
 
@@ -243,7 +243,8 @@ def read_behind(
     lengths = [len(own) for own in rest]
     cache = RoomyCache(len(layers_of(model)), len(rest), max(lengths) + min(spare, STEP))
     last: dict[int, Tensor] = {}
-    for members in rows_of(lengths, ROW):
+    row = at_once(model.get_input_embeddings().weight.device.type).prompts
+    for members in rows_of(lengths, row):
         last.update(zip(members, _read_row(model, rest, members, cache, front), strict=True))
     cache.length = max(lengths)
     ends = torch.tensor(lengths, device=last[0].device)

@@ -10,12 +10,12 @@ from transformers import PreTrainedModel
 from burnish.data.pack import micro_batches
 from burnish.generation.cache import Prompts, read_prompts
 from burnish.models.adapters import frame_of
+from burnish.models.at_once import at_once
 from burnish.models.attention import forward_cached, forward_hidden, is_packed
 from burnish.models.cached_attention import CacheLayout
 from burnish.models.head import nats_of_targets
 from burnish.types import IGNORE, TokenizedExample
 
-ROW = 1024  # tokens of a row of documents
 TOGETHER = 256  # documents among which common beginnings are looked for
 
 
@@ -103,10 +103,10 @@ def reference_nats(model: PreTrainedModel, documents: Sequence[TokenizedExample]
     """(summed nats, targets) of each document, by packed rows of a fixed size: a pure function of the documents."""
     results = [(0.0, 0)] * len(documents)
     device = model.get_input_embeddings().weight.device
-    alone, frame = not is_packed(model), frame_of(model)
+    alone, frame, row = not is_packed(model), frame_of(model), at_once(device.type).documents
     for start in range(0, len(documents), TOGETHER):
         some = documents[start : start + TOGETHER]
-        for members, batch in micro_batches(some, ROW, frame=frame, alone=alone):
+        for members, batch in micro_batches(some, row, frame=frame, alone=alone):
             targets = batch.targets.to(device)
             nats = nats_of_targets(model, forward_hidden(model, batch.to(device)), targets)
             owner = batch.documents.reshape(-1)[batch.targets.reshape(-1) != IGNORE]

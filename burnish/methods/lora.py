@@ -42,6 +42,7 @@ class _Product(torch.autograd.Function):
         b: Float[Tensor, "width_out rank"],
         scale: float,
     ) -> Float[Tensor, "places width_out"]:
+        a, b = a.to(x.dtype), b.to(x.dtype)  # here, since autograd would count each as an operation of its own
         xa = (x @ a.t()).mul_(scale)
         ctx.save_for_backward(x, weight, a, b, xa)
         ctx.scale = scale
@@ -111,12 +112,12 @@ class LoRALinear(Adapted):
         if name is None:
             unchanged: Tensor = self.original(x)
             return unchanged
-        a, b = self.lora_A[name].to(x.dtype), self.lora_B[name].to(x.dtype)
+        a, b = self.lora_A[name], self.lora_B[name]
         flat = x.reshape(-1, x.shape[-1])
         dropped = keep(flat, self.dropouts[name], self.place)
         dora = name in self.lora_magnitude_vector
         if self.plain or dora or dropped is not flat:
-            y = self._summed(flat, (dropped @ a.t()) @ b.t() * self.scales[name])
+            y = self._summed(flat, (dropped @ a.t().to(x.dtype)) @ b.t().to(x.dtype) * self.scales[name])
             if dora:
                 beyond = (self.lora_magnitude_vector[name] / self.lengths(name) - 1).to(x.dtype)
                 y = torch.addcmul(y, y, beyond)  # 1.003 is 1 in bf16, 0.003 is not 0

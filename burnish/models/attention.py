@@ -8,7 +8,7 @@ argument through the model's own forward.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -17,8 +17,10 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
 from burnish.errors import ModelError
+from burnish.models import flash
 from burnish.models.adapters import Switched
 from burnish.models.cached_attention import Cache, CacheLayout, States, attend_cached
+from burnish.models.flash import Spans, spans_of
 from burnish.types import Batch, Frame
 
 NAME = "burnish"
@@ -40,12 +42,30 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
-    """Where the documents of packed rows stand; what the attention function needs to keep them apart."""
+class Groups:
+    """The documents of packed rows by their lengths."""
 
-    groups: tuple[Group, ...]
+    each: tuple[Group, ...]
     scatter: Int[Tensor, "places"]  # for each place of the flattened rows, its place in the concatenated groups
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the documents of packed rows stand, as the way in which they are attended wants to know it."""
+
+    documents: Int[Tensor, "rows time"]  # index of the document of every place, -1 for padding
+    continues: Sequence[int] = ()  # of each document: the index of the beginning that it continues, or -1
     front: tuple[States, ...] = ()  # by layer: keys and values that a cache holds, which stand before every document
+
+    @cached_property
+    def groups(self) -> Groups:
+        """For batched products."""
+        return _groups_of(self.documents, self.continues)
+
+    @cached_property
+    def spans(self) -> Spans:
+        """For a kernel that takes documents of any lengths."""
+        return spans_of(self.documents, self.continues)
 
 
 def bucket(length: int) -> int:
@@ -54,10 +74,7 @@ def bucket(length: int) -> int:
     return -(-length // step) * step
 
 
-def packed_layout(
-    documents: Int[Tensor, "rows time"], continues: Sequence[int] = (), front: tuple[States, ...] = ()
-) -> Layout:
-    """The layout of a batch's rows from the document index of every place (-1 for padding) and what each continues."""
+def _groups_of(documents: Int[Tensor, "rows time"], continues: Sequence[int]) -> Groups:
     flat = documents.reshape(-1).cpu()
     starts = torch.nonzero(torch.diff(flat, prepend=torch.tensor([-2])) != 0)[:, 0].tolist()
     ends = [*starts[1:], len(flat)]
@@ -80,7 +97,7 @@ def packed_layout(
         shared = None if beginning < 0 else stands[beginning]
         groups.append(Group(len(spans), length, places.reshape(-1).to(documents.device), shared))
         done += len(spans) * length
-    return Layout(tuple(groups), scatter.to(documents.device), front)
+    return Groups(tuple(groups), scatter.to(documents.device))
 
 
 class PrefixStates(Switched):
@@ -201,11 +218,11 @@ def _attend_packed(
     rows, heads, time, head = query.shape
     flat = [t.transpose(0, 1).reshape(t.shape[1], rows * time, head) for t in (query, key, value)]
     parts = []
-    for group in layout.groups:
+    for group in layout.groups.each:
         q, k, v = (t.index_select(1, group.gather).view(len(t), group.count, group.length, head) for t in flat)
         first = _in_front(before, flat[1], flat[2], group.beginning)
         parts.append(_attend_group(q, k, v, scaling, window, first))
-    return torch.cat(parts).index_select(0, layout.scatter).view(rows, time, heads, head)
+    return torch.cat(parts).index_select(0, layout.groups.scatter).view(rows, time, heads, head)
 
 
 def _in_front(
@@ -249,6 +266,8 @@ def attention(
         return attend_cached(query, key, value, layout, scaling, sliding_window, before), None
     if before is None and isinstance(prefix, PrefixStates):
         before = prefix.states(query.dtype)
+    if flash.serves(query.device, query.dtype, query.shape[-1]):
+        return flash.attend(query, key, value, layout.spans, scaling, sliding_window, before), None
     return _attend_packed(query, key, value, layout, scaling, sliding_window, before), None
 
 
@@ -274,7 +293,7 @@ def forward_hidden(
     A model that failed the self-check for packing runs through its own attention; its rows must hold one document.
     """
     if is_packed(model):
-        extra = {"layout": packed_layout(batch.documents, batch.continues) if layout is None else layout}
+        extra = {"layout": Layout(batch.documents, batch.continues) if layout is None else layout}
     else:
         assert len(batch.ids) == len(batch.tokens) == 1, "a model without packing takes one document at a time"
         extra = {}

@@ -10,9 +10,8 @@ from transformers import PreTrainedModel
 
 from burnish.errors import ModelError
 from burnish.models.adapters import Switched
+from burnish.models.at_once import at_once
 from burnish.types import IGNORE
-
-CHUNK = 128  # targets at a time: 25 MB of fp32 logits at a vocabulary of 49,152
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,12 @@ def target_places(
     return hidden.reshape(-1, hidden.shape[-1]).index_select(0, at), flat.index_select(0, at)
 
 
+def chunks(targets: Int[Tensor, "places"]) -> Iterator[slice]:
+    """The targets whose logits are held together, one chunk after the other."""
+    size = at_once(targets.device.type).targets
+    return (slice(start, start + size) for start in range(0, len(targets), size))
+
+
 @torch.no_grad()
 def nats_of_targets(
     model: PreTrainedModel, hidden: Float[Tensor, "rows time hidden"], targets: Int[Tensor, "rows time"]
@@ -70,7 +75,7 @@ def nats_of_targets(
 
 
 def _nats(head: Head, places: Tensor, wanted: Tensor) -> Iterator[Tensor]:
-    for start in range(0, len(wanted), CHUNK):
-        logits = head.logits(places[start : start + CHUNK]).float()
-        at = wanted[start : start + CHUNK, None]
+    for part in chunks(wanted):
+        logits = head.logits(places[part]).float()
+        at = wanted[part, None]
         yield (torch.logsumexp(logits, -1) - logits.gather(1, at)[:, 0]).cpu()

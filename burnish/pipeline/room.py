@@ -17,19 +17,18 @@ from burnish.errors import RecipeError
 from burnish.methods.method import Method, Start
 from burnish.methods.peft_format import load_adapter
 from burnish.models.adapters import adapter_names, frame_of, remove
+from burnish.models.at_once import at_once
 from burnish.models.attention import KEPT_UP_TO
-from burnish.models.head import CHUNK
 from burnish.models.load import Base
 from burnish.models.seams import layers_of
 from burnish.report.numbers import memory
 from burnish.training.memory import free_bytes, kept_bytes, taken_bytes
-from burnish.training.settings import MICRO_BATCH, TrainingSettings
+from burnish.training.settings import TrainingSettings
 from burnish.types import TokenizedExample
 
 PROBE = (
     256  # places, with a half and a quarter of it: what a row keeps grows with them and, by scores, with their square
 )
-ROWS = (MICRO_BATCH, MICRO_BATCH // 2, MICRO_BATCH // 4)  # tried in this order, before blocks are computed twice
 SLACK = 1.15  # for what a block needs while it is computed, and what torch keeps for later
 RESERVE = 0.9  # of the free memory may be taken
 AT_WORK = 3  # times what one block keeps: itself, its gradients, and what comes and goes
@@ -93,7 +92,7 @@ def find_room(
     limit = settings.memory if settings.memory != "auto" else None if free is None else taken + int(RESERVE * free)
     longest = max(len(document.tokens) for document in documents) + method.virtual_tokens
     whole = longest * batch_size if base.packed else longest
-    rows = ROWS if settings.micro_batch_tokens == "auto" else (settings.micro_batch_tokens,)
+    rows = at_once(device).rows if settings.micro_batch_tokens == "auto" else (settings.micro_batch_tokens,)
     found: Room | None = None
     for recompute in (False, True) if settings.recompute == "auto" else (settings.recompute,):
         for micro_batch in rows:
@@ -150,4 +149,4 @@ def _fixed(base: Base) -> int:
     state = sum(p.numel() * (12 if p.dtype == torch.float32 else 16 + p.element_size()) for p in trained)
     table = base.model.get_input_embeddings().weight
     assert isinstance(table, torch.Tensor)
-    return int(state + CHUNK * HEAD * table.shape[0])
+    return int(state + at_once(base.device.type).targets * HEAD * table.shape[0])

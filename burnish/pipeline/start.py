@@ -20,6 +20,7 @@ from burnish.files import sha256_of, write_text
 from burnish.methods.method import Method, method_fields
 from burnish.methods.peft_format import load_adapter, method_of
 from burnish.models.adapters import remove
+from burnish.models.at_once import at_once
 from burnish.models.load import Base, check_weights, load_base, resolve
 from burnish.models.parameters import count_parameters
 from burnish.pipeline.recipe import Loaded, Recipe, load_recipe, recipe_from
@@ -166,7 +167,8 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
         raise DataError("no token of the training records is trained; add answers to them")
     rate = method.learning_rate(count_parameters(base.model))
     records = len(tokenized.dataset.train)
-    training = recipe.training.resolved(records=records, documents=len(train), rate=rate, context=room)
+    row = at_once(base.device.type).rows[0]
+    training = recipe.training.resolved(records=records, documents=len(train), rate=rate, context=room, row=row)
     numbers: dict[str, object] = {
         "dtype": "bf16" if base.dtype == torch.bfloat16 else "fp32",
         "device": base.device.type,

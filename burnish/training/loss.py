@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from burnish.models.attention import prefix_cache
-from burnish.models.head import CHUNK, Head, head_of, target_places
+from burnish.models.head import Head, chunks, head_of, target_places
 from burnish.types import IGNORE, Batch
 
 
@@ -55,8 +55,7 @@ class _HeadLoss(torch.autograd.Function):
         of_hidden = torch.empty_like(hidden)
         of_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         of_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and ctx.needs_input_grad[2] else None
-        for start in range(0, len(targets), CHUNK):
-            part = slice(start, start + CHUNK)
+        for part in chunks(targets):
             nats, gradient = _chunk(head, hidden[part], targets[part])
             if times is not None:
                 nats, gradient = nats * times[part], gradient.mul_(times[part, None])
@@ -109,8 +108,7 @@ def _through_the_head(
         return (F.cross_entropy(head.logits(hidden).float(), targets, reduction="none") * counts).sum()
 
     total = torch.zeros((), dtype=torch.float32, device=places.device)
-    for start in range(0, len(wanted), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in chunks(wanted):
         total = total + checkpoint(
             nats, places[part], wanted[part], 1.0 if times is None else times[part], use_reentrant=False
         )

@@ -12,7 +12,6 @@ Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=1e6)]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-MICRO_BATCH = 512  # tokens; rows twice as long are little faster (docs/performance.md) and take twice the activations
 
 
 def _bytes(value: object) -> object:
@@ -51,7 +50,7 @@ class TrainingSettings(BaseModel):
     micro_batch_tokens: Count | Auto = Field(
         default="auto",
         description="tokens computed at once, beside what several records begin with; changes memory, not results; "
-        "auto: 512, or fewer where `memory` asks for it",
+        "auto: 512 (8,192 on CUDA), or fewer where `memory` asks for it",
     )
     memory: Bytes | Auto = Field(
         default="auto",
@@ -77,8 +76,11 @@ class TrainingSettings(BaseModel):
         default="auto", description="auto: an accelerator where there is one"
     )
 
-    def resolved(self, *, records: int, documents: int, rate: float, context: int) -> "TrainingSettings":
-        """Every "auto" replaced for this many training records and documents; written into the run's recipe."""
+    def resolved(self, *, records: int, documents: int, rate: float, context: int, row: int) -> "TrainingSettings":
+        """Every "auto" replaced for this many training records and documents; written into the run's recipe.
+
+        `row`: tokens that the device computes at once where nothing else is said.
+        """
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = 4 if records < 800 else 8 if records < 5000 else 16
@@ -94,7 +96,7 @@ class TrainingSettings(BaseModel):
                 "epochs": epochs,
                 "learning_rate": rate if self.learning_rate == "auto" else self.learning_rate,
                 "max_length": min(context, 4096) if self.max_length == "auto" else min(context, self.max_length),
-                "micro_batch_tokens": MICRO_BATCH if self.micro_batch_tokens == "auto" else self.micro_batch_tokens,
+                "micro_batch_tokens": row if self.micro_batch_tokens == "auto" else self.micro_batch_tokens,
                 "recompute": self.recompute is True,
                 "evaluate_every": every,
                 "checkpoint_every": every if self.checkpoint_every == "auto" else self.checkpoint_every,

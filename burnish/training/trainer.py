@@ -16,13 +16,13 @@ from burnish.generation.choose import reference_nats
 from burnish.generation.decode import Generated, generate
 from burnish.methods.method import Method, Start
 from burnish.models.adapters import frame_of
+from burnish.models.at_once import at_once
 from burnish.models.attention import forward_hidden, is_packed
 from burnish.models.dropout import training_on
 from burnish.models.recompute import recomputed
 from burnish.training.checkpoint import Checkpoint, save_checkpoint
 from burnish.training.loss import plain_loss, summed_loss
 from burnish.training.optimizer import Optimizer
-from burnish.training.settings import MICRO_BATCH
 from burnish.types import Batch, StepResult, TokenizedExample
 
 
@@ -52,7 +52,7 @@ class Trainer:
         *,
         start: Start | None = None,
         seed: int = 0,
-        micro_batch_tokens: int = MICRO_BATCH,
+        micro_batch_tokens: int | None = None,
         weight_decay: float = 0.0,
         clip: float = 1.0,
         plain: bool = False,
@@ -61,7 +61,8 @@ class Trainer:
         recompute: bool = False,
     ) -> None:
         self.model, self.method, self.seed, self.clip, self.plain = model, method, seed, clip, plain
-        self.micro_batch_tokens, self.recompute = micro_batch_tokens, recompute
+        self.micro_batch_tokens = micro_batch_tokens or at_once(self.device.type).rows[0]
+        self.recompute = recompute
         self.share = share and not getattr(method, "dropout", 0.0)  # each document draws a mask of its own
         self.step = 0
         if attach:

@@ -23,7 +23,7 @@ from tests.laws.cases import Case, cases, documents
 
 SETTINGS = TrainingSettings(
     epochs=2, batch_size=3, learning_rate=1e-2, evaluate_every=3, checkpoint_every=2, checkpoints_kept=2, seed=3
-).resolved(records=8, documents=8, rate=1e-2, context=256)
+).resolved(records=8, documents=8, rate=1e-2, context=256, row=512)
 Result = tuple[dict[str, Tensor], list[Event], Counters]
 STEPS = 6  # 8 documents, twice, by 3
 CLOCK = {"seconds", "memory_bytes"}

@@ -9,6 +9,7 @@ import torch
 from burnish.data.pack import clusters_of, micro_batches, places_of
 from burnish.models import attention
 from burnish.types import TokenizedExample
+from tests.any_lengths import any_lengths
 from tests.laws.alone import alone, nats_are_each_ones_own
 from tests.laws.cases import Case, cases, distance, gradient
 from tests.laws.oracle import targets_in
@@ -50,6 +51,12 @@ def check(case: Case, capacity: int) -> None:
 @cases()
 def test_a_beginning_computed_once_gives_the_loss_and_gradient_of_the_documents_alone(case: Case) -> None:
     check(case, 512)
+
+
+@cases()
+def test_so_does_one_kernel_for_documents_of_any_lengths(case: Case) -> None:
+    with any_lengths():
+        check(case, 512)
 
 
 @cases(["llama", "gemma3", "gpt2"], options=False)

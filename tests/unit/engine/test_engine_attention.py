@@ -7,7 +7,7 @@ import torch
 
 from burnish.data.pack import batch_of, micro_batches, rows_of
 from burnish.errors import ModelError
-from burnish.models.attention import attention, bucket, forward_hidden, packed_layout
+from burnish.models.attention import Layout, attention, bucket, forward_hidden
 from burnish.models.cached_attention import CacheLayout
 from burnish.types import Frame, TokenizedExample
 from tests.tiny_models import tiny_model
@@ -31,7 +31,7 @@ def document(name: str, length: int) -> TokenizedExample:
 )
 def test_what_is_not_implemented_is_refused_by_name(options: dict[str, Any], what: str) -> None:
     states = torch.zeros(1, 2, 4, 8)
-    given = {"layout": packed_layout(torch.zeros(1, 4, dtype=torch.long))} | options
+    given = {"layout": Layout(torch.zeros(1, 4, dtype=torch.long))} | options
     with pytest.raises(ModelError, match=what):
         attention(torch.nn.Identity(), states, states, states, None, **given)
 
@@ -45,7 +45,7 @@ def test_a_mask_is_refused_too() -> None:
 
 def test_options_that_are_none_are_no_options() -> None:
     states = torch.zeros(1, 2, 4, 8)
-    layout = packed_layout(torch.zeros(1, 4, dtype=torch.long))
+    layout = Layout(torch.zeros(1, 4, dtype=torch.long))
     mixed, weights = attention(torch.nn.Identity(), states, states, states, None, layout, softcap=None, use_cache=True)
     assert mixed.shape == (1, 4, 2, 8)
     assert weights is None
@@ -53,12 +53,12 @@ def test_options_that_are_none_are_no_options() -> None:
 
 def test_every_place_is_gathered_and_scattered_back() -> None:
     batch = batch_of([document("a", 5), document("b", 30), document("c", 5), document("d", 70)])
-    layout = packed_layout(batch.documents)
-    gathered = torch.cat([group.gather for group in layout.groups])
+    groups = Layout(batch.documents).groups
+    gathered = torch.cat([group.gather for group in groups.each])
     real = batch.documents[0] >= 0
-    assert torch.equal(gathered[layout.scatter[real]], torch.nonzero(real)[:, 0])
-    assert sum(group.count for group in layout.groups) == 4
-    assert [group.length for group in layout.groups] == [8, 32, 80]
+    assert torch.equal(gathered[groups.scatter[real]], torch.nonzero(real)[:, 0])
+    assert sum(group.count for group in groups.each) == 4
+    assert [group.length for group in groups.each] == [8, 32, 80]
 
 
 def test_buckets_hold_what_they_round() -> None:

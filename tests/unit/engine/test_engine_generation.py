@@ -1,6 +1,7 @@
 """Where answers end, and generation of models that decode by themselves."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from burnish.generation import cache, choose, decode
 from burnish.generation.choose import continuation_scores, reference_nats
 from burnish.generation.decode import Generated, generate
 from burnish.models import attention
+from burnish.models.at_once import CPU
 from burnish.models.cached_attention import CacheLayout
 from burnish.proof import engine as engine_module
 from burnish.proof.engine import ModelEngine
@@ -96,7 +98,9 @@ def test_small_steps_and_rows_change_no_answer_and_no_score(name: str, monkeypat
     wanted = generate(model, prompts, stop_ids={399}, max_new_tokens=12)
     scores = continuation_scores(model, prompts, labels)
     monkeypatch.setattr(cache, "STEP", 4)  # the cache grows three times while these answers are made
-    monkeypatch.setattr(cache, "ROW", 16)  # and the prompts stand in several rows, one of them too long for any
+    monkeypatch.setattr(
+        cache, "at_once", lambda _: replace(CPU, prompts=16)
+    )  # and the prompts stand in several rows, one of them too long for any
     assert generate(model, prompts, stop_ids={399}, max_new_tokens=12) == wanted
     for found, expected in zip(continuation_scores(model, prompts, labels), scores, strict=True):
         assert found == pytest.approx(expected, rel=1e-5)

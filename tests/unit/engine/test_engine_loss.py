@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from burnish.models.head import CHUNK, head_of, nats_of_targets, target_places
+from burnish.models.at_once import CPU
+from burnish.models.head import head_of, nats_of_targets, target_places
 from burnish.training.loss import summed_loss
 from burnish.types import IGNORE
 from tests.tiny_models import VOCAB, tiny_model
@@ -29,7 +30,7 @@ def model_with(settings: dict[str, float], bias: bool) -> Any:
     return model
 
 
-def states(model: Any, count: int = 2 * CHUNK + 10) -> tuple[Tensor, Tensor]:
+def states(model: Any, count: int = 2 * CPU.targets + 10) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(1, count, model.config.hidden_size, generator=generator) * 2
     targets = torch.randint(0, VOCAB, (1, count), generator=generator)

@@ -33,7 +33,7 @@ def trainer_for(clip: float = 1.0) -> Trainer:
 
 def settings(**changes: object) -> TrainingSettings:
     given = {"epochs": 1, "batch_size": 1, "learning_rate": 1e-2, "evaluate_every": 4, "checkpoint_every": 2} | changes
-    return TrainingSettings.model_validate(given).resolved(records=8, documents=8, rate=1e-2, context=256)
+    return TrainingSettings.model_validate(given).resolved(records=8, documents=8, rate=1e-2, context=256, row=512)
 
 
 @pytest.fixture

@@ -53,16 +53,16 @@ def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
 
 def test_auto_becomes_numbers_once() -> None:
     auto = TrainingSettings()
-    small = auto.resolved(records=100, documents=100, rate=1e-3, context=2048)
+    small = auto.resolved(records=100, documents=100, rate=1e-3, context=2048, row=512)
     assert (small.batch_size, small.epochs, small.learning_rate, small.max_length) == (4, 3, 1e-3, 2048)
-    large = auto.resolved(records=5000, documents=5000, rate=1e-3, context=8192)
+    large = auto.resolved(records=5000, documents=5000, rate=1e-3, context=8192, row=512)
     assert (large.batch_size, large.epochs, large.max_length) == (16, 1, 4096)
-    middle = auto.resolved(records=800, documents=800, rate=1e-3, context=64)
+    middle = auto.resolved(records=800, documents=800, rate=1e-3, context=64, row=512)
     assert (middle.batch_size, middle.epochs, middle.max_length) == (8, 1, 64)
-    assert small.resolved(records=9000, documents=9000, rate=1.0, context=64).batch_size == 4
+    assert small.resolved(records=9000, documents=9000, rate=1.0, context=64, row=512).batch_size == 4
 
 
 def test_evaluation_comes_five_times_and_a_run_ends_at_max_steps() -> None:
-    settings = TrainingSettings(max_steps=20).resolved(records=800, documents=800, rate=1e-3, context=64)
+    settings = TrainingSettings(max_steps=20).resolved(records=800, documents=800, rate=1e-3, context=64, row=512)
     assert settings.steps(800) == 20
     assert settings.evaluate_every == settings.checkpoint_every == 4

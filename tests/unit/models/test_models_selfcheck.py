@@ -59,8 +59,8 @@ def window_off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = attention.packed_layout
-    monkeypatch.setattr(attention, "packed_layout", lambda documents, *_: right(documents.clamp_max(0)))
+    right = attention.Layout
+    monkeypatch.setattr(attention, "Layout", lambda documents, *_: right(documents.clamp_max(0)))
 
 
 def another_scale(monkeypatch: pytest.MonkeyPatch) -> None:
