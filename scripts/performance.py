@@ -40,8 +40,8 @@ def _minutes() -> str:
         prompts, train, held = stages.pop("prompts", 0.0), stages.pop("train", 0.0), dict(stages)
         rest = ", ".join(f"{name} {duration(seconds)}" for name, seconds in held.items() if seconds >= 1)
         rate = "" if cost.tokens_per_second is None else f"{cost.tokens_per_second:.0f}"
-        day = report.provenance.started[:10]
-        where = f"{report.provenance.cpu}, {report.provenance.threads} threads, {report.provenance.dtype}"
+        made = report.provenance
+        where = f"{made.cpu}, {made.threads} threads, {'' if made.device == 'cpu' else f'{made.device}, '}{made.dtype}"
         rows.append(
             [
                 f"`{path.stem}`",
@@ -51,7 +51,7 @@ def _minutes() -> str:
                 rate,
                 rest,
                 memory(cost.peak_memory_bytes),
-                f"{where}, {day}",
+                f"{where}, {made.started[:10]}",
             ]
         )
     head = ("run", "to the verdict", "prompts", "training", "tokens/s", "then", "memory", "where, when")

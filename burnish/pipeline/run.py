@@ -196,7 +196,7 @@ def _opening(session: Session, notes: _Notes) -> Iterator[Event]:
         transformers=transformers.__version__,
         seed=prepared.recipe.training.seed,
         device=base.device.type,
-        cpu=processor(),
+        cpu=processor(base.device),
         threads=torch.get_num_threads(),
         dtype=str(identity["dtype"]),
         started=session.began.isoformat(timespec="seconds"),

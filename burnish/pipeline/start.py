@@ -266,8 +266,11 @@ def refuse_python_from(recipe: Recipe, path: Path) -> None:
         )
 
 
-def processor() -> str:
-    """Name of the processor, as far as the system tells it, and the instructions that torch uses there, as "AVX2"."""
+def processor(device: torch.device) -> str:
+    """Name of what computes: the GPU, or the processor, as far as the system tells it, with the instructions that torch
+    uses there, as "AVX2"."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

@@ -227,7 +227,7 @@ class ProvenancePart(Part):
     device: str
     """cpu, cuda or mps."""
     cpu: str
-    """Name of the processor."""
+    """Name of the processor that computed; on CUDA, of the GPU."""
     threads: int
     """Threads that computed."""
     dtype: str

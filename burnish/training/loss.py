@@ -51,7 +51,8 @@ class _HeadLoss(torch.autograd.Function):
         times: Int[Tensor, "places"] | None,
         head: Head,
     ) -> Float[Tensor, ""]:
-        total = torch.zeros((), dtype=torch.float64, device=hidden.device)
+        exact = torch.float32 if hidden.device.type == "mps" else torch.float64  # which MPS does not have
+        total = torch.zeros((), dtype=exact, device=hidden.device)
         of_hidden = torch.empty_like(hidden)
         of_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         of_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and ctx.needs_input_grad[2] else None
@@ -59,7 +60,7 @@ class _HeadLoss(torch.autograd.Function):
             nats, gradient = _chunk(head, hidden[part], targets[part])
             if times is not None:
                 nats, gradient = nats * times[part], gradient.mul_(times[part, None])
-            total += nats.sum(dtype=torch.float64)
+            total += nats.sum(dtype=exact)
             low = gradient.to(hidden.dtype)
             torch.mm(low, weight, out=of_hidden[part])
             if of_weight is not None:

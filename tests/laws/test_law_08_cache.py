@@ -18,6 +18,7 @@ from burnish.models import attention, cached_attention
 from burnish.models.adapters import frame_of
 from burnish.models.head import head_of
 from burnish.types import TokenizedExample
+from tests.any_lengths import any_lengths
 from tests.laws.cases import Case, cases, distance
 from tests.laws.oracle import greedy, logits_of, nats_of
 
@@ -37,6 +38,16 @@ def prompts(kind: str) -> list[tuple[int, ...]]:
     if kind == "shared":
         return [beginning + text(length) for length in (1, 7, 21)]
     return [beginning, beginning + text(1), beginning, beginning + text(9)]  # "nested": one is the beginning of others
+
+
+@cases(["llama", "mistral", "gemma3", "gpt2"], options=False)
+def test_one_kernel_for_documents_of_any_lengths_reads_the_same_prompts(case: Case) -> None:
+    model = case.trainer().model
+    for kind in ("apart", "shared", "nested"):
+        given = prompts(kind)
+        wanted = generate(model, given, stop_ids=set(), max_new_tokens=LONG)
+        with any_lengths():
+            assert generate(model, given, stop_ids=set(), max_new_tokens=LONG) == wanted
 
 
 KINDS = pytest.mark.parametrize("kind", ["apart", "shared", "nested"])
