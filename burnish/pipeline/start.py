@@ -267,8 +267,7 @@ def refuse_python_from(recipe: Recipe, path: Path) -> None:
 
 
 def processor(device: torch.device) -> str:
-    """Name of what computes: the GPU, or the processor, as far as the system tells it, with the instructions that torch
-    uses there, as "AVX2"."""
+    """Name of what computes: the GPU, or the processor and the instructions that torch uses there, as "AVX2"."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     name = platform.processor() or platform.machine()
