@@ -16,7 +16,6 @@ are left out of the rates; `--python` names the Python of an environment that is
 
 import argparse
 import json
-import math
 import platform
 import subprocess
 import sys
@@ -196,9 +195,10 @@ def compare(bench: Bench, case: Case, dtype: str) -> dict[str, object]:
         "burnish_twice": [rate_of(before, bench.skip), rate_of(after, bench.skip)],
         "losses": {"burnish": found, "trl_fp32": wanted, "trl": losses_of(theirs)},
     }
+    untouched = f", untouched {rated[UNTOUCHED]:.0f}" if UNTOUCHED in rated else ""
     print(
-        f"  burnish {rates['burnish']:.0f} tokens/s, TRL at its best ({best}) {rates['trl']:.0f}, untouched "
-        f"{rated.get(UNTOUCHED, math.nan):.0f}, in fp32 {rates['trl_fp32']:.0f}; memory {peaks['burnish'] / 1e9:.1f}, "
+        f"  burnish {rates['burnish']:.0f} tokens/s, TRL at its best ({best}) {rates['trl']:.0f}{untouched}, "
+        f"in fp32 {rates['trl_fp32']:.0f}; memory {peaks['burnish'] / 1e9:.1f}, "
         f"{peaks['trl'] / 1e9:.1f} and {peaks['trl_fp32'] / 1e9:.1f} GB; "
         f"{100 * bound * rates['burnish'] / case.tokens:.0f} % of the time is "
         f"products that cannot be avoided; losses differ by at most {100 * difference:.2f} % of the first",

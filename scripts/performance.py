@@ -18,16 +18,21 @@ CASES = {
     "c": "c: mixed lengths, full",
     "d": "d: short, one instruction, LoRA",
 }
+ELSEWHERE = {  # tables of bench.peers by their names, and what is said above each
+    "peers-avx2": "The same on a processor with AVX2, where both sides compute in fp32",
+    "peers-cuda": "The same on a GPU",
+}
 
 
 def performance_tables() -> str:
     """Minutes to a verdict, the engine beside its peers, answers beside transformers."""
-    without = kept("peers-avx2")
-    parts = [_minutes(), _peers(kept("peers"), CASES), _generation(kept("generation")), _fidelity(kept("fidelity"))]
-    if without is not None:
-        asked = {name: CASES[name] for name in without["cases"]}
-        parts.insert(2, _peers(without, asked, "The same on a processor with AVX2, where both sides compute in fp32"))
-    return "\n".join(parts)
+    others = [
+        _peers(found, {case: CASES[case] for case in found["cases"]}, title)
+        for name, title in ELSEWHERE.items()
+        if (found := kept(name)) is not None
+    ]
+    parts = [_minutes(), _peers(kept("peers"), CASES), *others, _generation(kept("generation"))]
+    return "\n".join([*parts, _fidelity(kept("fidelity"))])
 
 
 def _minutes() -> str:
