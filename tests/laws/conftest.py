@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from jaxtyping import config
 
 from burnish.pipeline.run import run
 from tests.laws.cases import Case
 from tests.tiny_models import tiny_directory
 
 QUICK = ("lora", "llama")  # the case whose laws `make quick` runs; the others are marked slow
+CHECKED = ("llama", "gpt2")  # maps as `nn.Linear` and as `Conv1D`: shapes are checked here, a third of a law's time
 PARTS = {"train": 36, "validation": 8, "held_out": 10}
 
 
@@ -28,6 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             spare |= bool(case.option or case.dropout)
         if spare:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _shapes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A law that runs on every architecture checks the shapes of arguments on two of them."""
+    case = request.node.callspec.params.get("case") if hasattr(request.node, "callspec") else None
+    unchecked = isinstance(case, Case) and case.architecture not in CHECKED
+    config.update("jaxtyping_disable", unchecked)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")
