@@ -9,16 +9,16 @@ from pathlib import Path
 
 import yaml
 
+from burnish.data.choices import BEHIND, SAMPLE, beside, choices
 from burnish.data.collecting import put_off
 from burnish.data.dataset import Dataset, load
 from burnish.data.formats import classification, completion, text
-from burnish.data.layout import Layout, as_text, find_layout, shown, spelled, value_at
-from burnish.data.settings import MARKS, DataSettings
+from burnish.data.layout import Layout, as_text, find_layout, spelled, value_at
+from burnish.data.settings import DataSettings
 from burnish.data.sources import Source, read_source
 from burnish.errors import DataError, RecipeError
 from burnish.types import TaskKind
 
-SAMPLE = 5000  # records that are looked at
 MOST_LABELS = 200
 NAMED_LABELS = 20  # labels that an instruction still lists
 LABEL_HINTS = (
@@ -27,8 +27,6 @@ LABEL_HINTS = (
     *("answer", "target", "output", "urgency", "severity"),
 )
 CONTEXTS = ("context", "contexts", "passage", "passages", "abstract", "background", "document", "article")
-CHOICES = ("choices", "options", "alternatives", "endings", "candidates")
-_CHOICE = re.compile(r"(option|choice|ending|candidate|alternative|answer|sol)[ _]?[1-9A-Ea-e]")
 _NUMBER = re.compile(r"[-+]?[\d.,\s]+%?$")
 _STAMP = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}:\d{2}")
 
@@ -84,25 +82,31 @@ def guess(path: Path) -> Guess:
     """Look at a file. Raises DataError where it cannot be read, or gives no idea what should be learned from it."""
     source = read_source(path)
     settings, notes = _settings(source)
+    settings, said = beside(settings, source)
     try:
         dataset = load(settings, source=source)
     except RecipeError as error:
         raise DataError(str(error)) from None
-    settings = _instructed(settings, dataset)
+    settings = _instructed(settings, dataset, chosen=any(note.endswith(BEHIND) for note in notes))
     if settings.instruction:
         dataset = load(settings, source=source)
     return Guess(
-        settings, dataset.kind, "auto", dataset.labels, len(source.records), dataset.format, tuple(notes), dataset
+        settings, dataset.kind, "auto", dataset.labels, len(source.records), dataset.format, (*notes, *said), dataset
     )
 
 
-def _instructed(settings: DataSettings, dataset: Dataset) -> DataSettings:
-    """The settings with a sentence that says what a classification wants; labels as found in train."""
+def _instructed(settings: DataSettings, dataset: Dataset, *, chosen: bool) -> DataSettings:
+    """The settings with a sentence that says what a classification wants; labels as found in train.
+
+    `chosen`: the prompt ends with the choices, and a label is the mark of one.
+    """
     if dataset.kind != "classify" or not dataset.labels:
         return settings
     labels = ", ".join(label.strip() for label in dataset.labels)
     if len(dataset.labels) > NAMED_LABELS or len(labels) > 400:
         sentence = "Classify the text. Answer with the label only."
+    elif chosen:
+        sentence = f"Choose the right answer. Answer with one of {labels} only."
     elif {label.strip().casefold() for label in dataset.labels} <= {"yes", "no", "maybe", "true", "false"}:
         sentence = f"Answer with one word: {labels}."
     else:
@@ -139,10 +143,10 @@ def _spelled(
     notes: list[str] = []
     changes: dict[str, object] = {}
     context = spelled(list(columns), CONTEXTS, fields.values()) if layout.name == "completion" else None
-    choices, said = _choices(source, columns, fields.get(answer))
-    if context is not None or choices:
+    listed, said = choices(source, list(columns), fields.get(answer))
+    if context is not None or listed:
         before = f"{{{context}}}\n\n" if context is not None else ""
-        changes["prompt"] = f"{before}{{{fields.pop(ask)}}}{choices}"
+        changes["prompt"] = f"{before}{{{fields.pop(ask)}}}{listed}"
     if context is not None:
         notes.append(f'the column "{context}" stands before the question')
     notes += said
@@ -167,10 +171,10 @@ def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column
         words = spelled([c.name for c in texts if c.name != label], classification.FIELDS["text"])
         ask = words or next((column.name for column in texts if column.name != label), None)
         if ask is not None:
-            choices, said = _choices(source, columns, label)
+            listed, said = choices(source, list(columns), label)
             found: dict[str, object] = {"format": "classification", "fields": {"text": ask, "label": label}}
-            if choices:
-                found = {"format": "classification", "fields": {"label": label}, "prompt": f"{{{ask}}}{choices}"}
+            if listed:
+                found = {"format": "classification", "fields": {"label": label}, "prompt": f"{{{ask}}}{listed}"}
             return start.model_copy(update=found), [*said, *_others(columns, label)]
     if len(texts) > 1:
         names = [column.name for column in columns.values() if column in texts]
@@ -200,25 +204,6 @@ def _raw(start: DataSettings, column: str, columns: Mapping[str, _Column]) -> tu
         changes["group"] = group
         notes.append(f'records of one "{group}" stay on one side of the split')
     return start.model_copy(update=changes), notes
-
-
-def _choices(source: Source, columns: Mapping[str, _Column], answer: str | None) -> tuple[str, list[str]]:
-    """What a question of several choices lets one choose from, as the end of a prompt, and what is said about it.
-
-    A column with a list of them, marked as the answers are ("B", "2"); or a column for each, as option1 and option2.
-    """
-    several = [name for name in columns if _CHOICE.fullmatch(name) and name != answer]
-    if len(several) > 1:
-        lines = [f"{name[-1]}: {{{name}}}" for name in several]
-        return "\n\n" + "\n".join(lines), [f"the columns {shown(several)} stand behind the question"]
-    name = spelled(list(columns), CHOICES, [answer or ""])
-    values = [] if name is None else [record.values.get(name) for record in source.records[:SAMPLE]]
-    if name is None or not all(isinstance(value, list) for value in values):
-        return "", []
-    answers = [as_text(record.values.get(answer or "")).strip() for record in source.records[:SAMPLE]]
-    mark = next((mark for mark, signs in MARKS.items() if sum(a in signs for a in answers) > len(answers) / 2), "")
-    ending = f"{{{name}:{mark}}}" if mark else f"{{{name}}}"
-    return f"\n\n{ending}", [f'the choices of the column "{name}" stand behind the question']
 
 
 def _others(columns: Mapping[str, _Column], label: str) -> list[str]:

@@ -1,12 +1,11 @@
 """How the columns of a file are understood: which format, and which column is which field."""
 
 import json
-import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from burnish.data.settings import MARKS, DataSettings, placeholders
+from burnish.data.settings import BLANK, MARKS, DataSettings, pieces, placeholders
 from burnish.data.sources import Record
 from burnish.errors import RecipeError
 from burnish.registry import did_you_mean, module_named, names_in
@@ -62,15 +61,14 @@ class Layout:
 
     def filled(self, record: Record, template: str) -> str:
         """A template such as "{question}" with the record's columns in it; "" where all of them are empty."""
-        values = {}
         for name in placeholders(template):
-            value = value_at(record.values, name)
-            if value is MISSING:
+            if value_at(record.values, name) is MISSING:
                 raise Fault(f'has no field "{name}", which "{template}" names; it has {shown(record.values)}')
-            values[name] = _Filling(value)
-        if values and not any(value.text.strip() for value in values.values()):
+        parts = pieces(template)
+        fillings = [_written(record, name, mark) if name is not None else "" for _, name, mark in parts]
+        if any(name is not None for _, name, _ in parts) and not any(filling.strip() for filling in fillings):
             return ""
-        return string.Formatter().vformat(template, (), values)
+        return "".join(text + filling for (text, _, _), filling in zip(parts, fillings, strict=True))
 
     def needed(self) -> set[str]:
         """The columns without which no record can be read."""
@@ -85,21 +83,20 @@ class Layout:
         return names | {name.split(".")[0] for name in names}
 
 
-@dataclass(frozen=True, slots=True)
-class _Filling:
-    """What stands for a placeholder."""
-
-    value: object
-
-    @property
-    def text(self) -> str:
-        return as_text(self.value)
-
-    def __format__(self, mark: str) -> str:
-        signs = MARKS.get(mark, [])
-        if not isinstance(self.value, list) or len(self.value) > len(signs):  # none is left out for want of a sign
-            return self.text
-        return "\n".join(f"{sign}: {as_text(item)}" for sign, item in zip(signs, self.value, strict=False))
+def _written(record: Record, name: str, mark: str) -> str:
+    """What stands for a placeholder. Raises Fault where a column of marks does not fit the list that it marks."""
+    value = value_at(record.values, name)
+    if not isinstance(value, list) or not mark:
+        return as_text(value)
+    if mark == BLANK:
+        return BLANK.join(as_text(item) for item in value)
+    signs = MARKS.get(mark) or value_at(record.values, mark)
+    if mark not in MARKS and (not isinstance(signs, list) or len(signs) != len(value)):
+        found = f"{len(signs)} items" if isinstance(signs, list) else "no list"
+        raise Fault(f'"{mark}" should hold a mark for each of the {len(value)} items of "{name}"; found {found}')
+    if not isinstance(signs, list) or len(value) > len(signs):  # none is left out for want of a sign
+        return as_text(value)
+    return "\n".join(f"{as_text(sign)}: {as_text(item)}" for sign, item in zip(signs, value, strict=False))
 
 
 class _Missing:

@@ -23,31 +23,48 @@ def _part(value: object) -> object:
 
 MARKS = {
     "A": list(string.ascii_uppercase),
+    "a": list(string.ascii_lowercase),
     "1": [str(number) for number in range(1, 100)],
+    "0": [str(number) for number in range(100)],
 }  # before the items of a list
+BLANK = " "  # {tokens: }: the items of a list with a blank between instead of a line each
 
 
 def placeholders(template: str) -> list[str]:
-    """The column names in a template such as "{question}"; `{{` is a brace. Raises RecipeError on anything else.
+    """The columns that a template such as "{question}" needs, those of marks included. Raises RecipeError."""
+    named = [(name, mark) for _, name, mark in pieces(template) if name is not None]
+    return [
+        column for name, mark in named for column in (name, mark) if column is name or mark not in ("", BLANK, *MARKS)
+    ]
 
-    `{choices:A}` and `{choices:1}` write a list with a letter or a number before each item.
+
+def pieces(template: str) -> list[tuple[str, str | None, str]]:
+    """(text, column after it, how its list is written) of a template; `{{` is a brace. Raises RecipeError.
+
+    `{choices:A}` (a, 1, 0) writes a list with a letter or a number before each item, `{choices:labels}` with the items
+    of the column `labels`, `{tokens: }` with blanks between the items; `{choices.text}` is what stands under `text` in
+    the object `choices`.
     """
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
         raise RecipeError(f'"{template}": {error}; write {{{{ or }}}} for a brace that belongs to the text') from None
-    names = []
-    for _, name, specification, conversion in parts:
-        if name is None:
-            continue
-        if specification not in ("", *MARKS) or conversion or any(mark in name for mark in ".[]!:") or not name.strip():
-            whole = name + (f"!{conversion}" if conversion else "") + (f":{specification}" if specification else "")
+    found = []
+    for text, name, mark, conversion in parts:
+        plain = name is None or (_plain_name(name) and (not mark or mark in (BLANK, *MARKS) or _plain_name(mark)))
+        if not plain or conversion:
+            whole = f"{name}" + (f"!{conversion}" if conversion else "") + (f":{mark}" if mark else "")
             raise RecipeError(
-                f'"{template}": {{{whole}}} is no plain column name ("." "[" "!" ":" are refused); '
+                f'"{template}": {{{whole}}} is no plain column name ("[" "!" and formats after ":" are refused); '
                 "write {column}, and {{ or }} for a brace that belongs to the text"
             )
-        names.append(name)
-    return names
+        found.append((text, name, mark or ""))
+    return found
+
+
+def _plain_name(name: str) -> bool:
+    """Whether a name can be a column's, or lead into one by dots."""
+    return all(part.strip() for part in name.split(".")) and name[0] not in "<>=^" and not set(name) & set("[]!:{}")
 
 
 Part = Annotated[int | float | str, BeforeValidator(_part)]

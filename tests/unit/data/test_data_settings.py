@@ -52,7 +52,13 @@ def test_labels_must_be_distinct_texts() -> None:
 
 def test_templates_take_plain_names_only() -> None:
     assert placeholders("{title}: {Ticket text} {{x}} }}") == ["title", "Ticket text"]
-    for template in ("{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{}", "{ }", "{a", "a}"):
+    assert placeholders("{choices.text:choices.label} {tokens: } {c:A}") == [
+        "choices.text",
+        "choices.label",
+        "tokens",
+        "c",
+    ]
+    for template in ("{a..b}", "{a.}", "{a:.2f}", "{a[0]}", "{a!r}", "{a:>9}", "{}", "{ }", "{a", "a}"):
         with pytest.raises(RecipeError, match="brace"):
             placeholders(template)
         assert "brace" in _refusal(prompt=template)

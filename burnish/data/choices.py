@@ -1,0 +1,96 @@
+"""Lists in a stranger's columns, for `burnish init`: the choices of a question, the words of a sentence."""
+
+import re
+from collections.abc import Sequence
+
+from burnish.data.layout import as_text, shown, spelled, value_at
+from burnish.data.settings import BLANK, MARKS, DataSettings
+from burnish.data.sources import Source
+
+SAMPLE = 5000  # records that are looked at
+CHOICES = ("choices", "options", "alternatives", "endings", "candidates")
+TEXTS = ("text", "texts", "choice", "option")  # within an object, as ARC has them
+SIGNS = ("labels", "label", "marks", "keys", "letters", "choice_labels", "option_labels")
+BEHIND = "stand behind the question"
+WORDS = 6  # items without blanks from which a list is a sentence cut into words
+_CHOICE = re.compile(r"(option|choice|ending|candidate|alternative|answer|sol)[ _]?[0-9A-Ea-e]")
+
+
+def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[str, list[str]]:
+    """What a question of several choices lets one choose from, as the end of a prompt, and what is said about it.
+
+    A column with a list of them, marked as the answers are ("B", "2") or as a second list says; or a column for each,
+    as option1 and option2. ("", []) where a record has no choices.
+    """
+    several = [name for name in names if _CHOICE.fullmatch(name) and name != answer]
+    if len(several) > 1:
+        lines = [f"{name[-1]}: {{{name}}}" for name in several]
+        return "\n\n" + "\n".join(lines), [f"the columns {shown(several)} {BEHIND}"]
+    column = spelled(names, CHOICES, [answer or ""])
+    if column is None:
+        return "", []
+    inside = source.records[0].values.get(column)
+    within = [f"{column}.{key}" for key in inside] if isinstance(inside, dict) else []
+    name = spelled(within, [f"{column}.{text}" for text in TEXTS]) if within else column
+    listed = _lists(source, name) if name is not None else None
+    if name is None or listed is None:
+        return "", []
+    answers = [as_text(record.values.get(answer or "")).strip() for record in source.records[:SAMPLE]]
+    mark = _signed(source, listed, [*within, *(n for n in names if n not in (column, answer))], answers)
+    ending = f"{{{name}:{mark or _counted(listed, answers)}}}".replace(":}", "}")
+    return f"\n\n{ending}", [f'the choices of the column "{column}" {BEHIND}']
+
+
+def _lists(source: Source, name: str) -> list[list[object]] | None:
+    """A column's lists; None where a record has none."""
+    found = [value_at(record.values, name) for record in source.records[:SAMPLE]]
+    lists = [value for value in found if isinstance(value, list)]
+    return lists if len(lists) == len(found) else None
+
+
+def _signed(source: Source, listed: list[list[object]], names: Sequence[str], answers: list[str]) -> str:
+    """The column whose lists mark the choices and hold the answers, where letters or numbers alone do not; or ""."""
+    mark = _counted(listed, answers)
+    if mark and all(answer in MARKS[mark][: len(given)] for answer, given in zip(answers, listed, strict=True)):
+        return ""
+    for name in (name for name in names if name.rpartition(".")[2].casefold() in SIGNS):
+        signs = _lists(source, name)
+        if signs is not None and all(
+            len(sign) == len(given) and answer in map(as_text, sign)
+            for sign, given, answer in zip(signs, listed, answers, strict=True)
+        ):
+            return name
+    return ""
+
+
+def _counted(listed: list[list[object]], answers: list[str]) -> str:
+    """The marks by which most answers are one of their choices; of two the first that has them all, or "" for none."""
+    met = {
+        mark: sum(answer in signs[: len(given)] for answer, given in zip(answers, listed, strict=True))
+        for mark, signs in MARKS.items()
+    }
+    best = max(met, key=lambda mark: met[mark])
+    return best if met[best] > len(answers) / 2 else ""
+
+
+def beside(settings: DataSettings, source: Source) -> tuple[DataSettings, list[str]]:
+    """The settings with lists of words written as the sentences that they are, and what is said about it."""
+    if settings.format not in ("completion", "classification"):
+        return settings, []
+    fields, changes, notes = dict(settings.fields), {}, []
+    for field, place in (("prompt", "prompt"), ("text", "prompt"), ("completion", "answer")):
+        name = fields.get(field)
+        if name is None or not _is_words(source, name):
+            continue
+        changes[place] = f"{{{name}:{BLANK}}}"
+        del fields[field]
+        notes.append(f'the words of the column "{name}" stand beside each other')
+    return settings.model_copy(update={"fields": fields, **changes}), notes
+
+
+def _is_words(source: Source, name: str) -> bool:
+    """Whether a column holds sentences cut into words."""
+    lists = _lists(source, name)
+    if lists is None or sum(map(len, lists)) < WORDS * len(lists):
+        return False
+    return all(isinstance(word, str) and not re.search(r"\s", word) for words in lists for word in words)

@@ -1,0 +1,118 @@
+"""Questions of several choices, and lists of words, as the public sets of the field write them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from burnish.data.dataset import load
+from burnish.data.guess import Guess, guess
+from burnish.data.settings import DataSettings
+from burnish.errors import DataError, RecipeError
+
+Write = Callable[..., Path]
+WORDS = ["red", "blue", "green", "white"]
+
+
+def _asked(found: Guess, ending: str) -> bool:
+    assert found.dataset is not None
+    return any(example.messages[-2].content.endswith(ending) for example in found.dataset.train)
+
+
+@pytest.mark.parametrize(
+    ("answers", "prompt", "first"),
+    [
+        (["0", "1", "2", "3"], "{question}\n\n{choices:0}", "0: red\n1: blue"),  # as MMLU and HellaSwag count
+        ([0, 1, 2, 3], "{question}\n\n{choices:0}", "0: red\n1: blue"),
+        (["1", "2", "3", "4"], "{question}\n\n{choices:1}", "1: red\n2: blue"),
+        (["a", "b", "c", "d"], "{question}\n\n{choices:a}", "a: red\nb: blue"),
+    ],
+)
+def test_choices_are_counted_as_the_answers_are(jsonl: Write, answers: list[Any], prompt: str, first: str) -> None:
+    records = [{"question": f"which is {n}?", "choices": WORDS, "answer": answers[n % 4]} for n in range(60)]
+    found = guess(jsonl(records))
+    assert found.settings.prompt == prompt
+    assert found.kind == "classify"
+    assert found.instruction is not None
+    assert found.instruction.startswith("Choose the right answer.")
+    assert _asked(
+        found, f"{first}\n{found.labels and found.labels[2]}: green\n{found.labels and found.labels[3]}: white"
+    )
+
+
+def test_choices_with_marks_of_their_own_keep_them(jsonl: Write) -> None:
+    """ARC: most records have letters, some have numbers, and the answers go by them."""
+    marks = [["A", "B", "C", "D"], ["1", "2", "3", "4"]]
+    records = [
+        {
+            "question": f"which is {n}?",
+            "choices": WORDS,
+            "labels": marks[n % 7 == 0],
+            "answer": marks[n % 7 == 0][n % 4],
+        }
+        for n in range(90)
+    ]
+    found = guess(jsonl(records))
+    assert found.settings.prompt == "{question}\n\n{choices:labels}"
+    assert _asked(found, "A: red\nB: blue\nC: green\nD: white")
+    assert _asked(found, "1: red\n2: blue\n3: green\n4: white")
+
+
+def test_choices_within_an_object_are_found(jsonl: Write) -> None:
+    """ARC as its authors publish it: {"text": [...], "label": [...]}, and the answer is `answerKey`."""
+    marks = [["A", "B", "C", "D"], ["1", "2", "3", "4"]]
+    records = [
+        {
+            "id": f"q{n}",
+            "question": f"which is {n}?",
+            "choices": {"text": WORDS, "label": marks[n % 7 == 0]},
+            "answerKey": marks[n % 7 == 0][n % 4],
+        }
+        for n in range(90)
+    ]
+    found = guess(jsonl(records))
+    assert found.settings.prompt == "{question}\n\n{choices.text:choices.label}"
+    assert dict(found.fields) == {"label": "answerKey"}
+    assert _asked(found, "1: red\n2: blue\n3: green\n4: white")
+
+
+def test_endings_that_count_from_nought_are_all_shown(jsonl: Write) -> None:
+    """SWAG: ending0 to ending3."""
+    records = [
+        {
+            "sent": f"the {n} goes",
+            "ending0": "up",
+            "ending1": "down",
+            "ending2": "left",
+            "ending3": "on",
+            "label": n % 4,
+        }
+        for n in range(60)
+    ]
+    found = guess(jsonl(records))
+    assert found.settings.prompt == "{sent}\n\n0: {ending0}\n1: {ending1}\n2: {ending2}\n3: {ending3}"
+
+
+def test_words_of_a_sentence_stand_beside_each_other(jsonl: Write) -> None:
+    """A sentence cut into words is a sentence; a list of answers keeps a line for each."""
+    cut = ["The", "disease", "was", "found", "in", "all", "of", "the", "patients", "seen"]
+    records = [{"tokens": [*cut, str(n), "."], "entities": [f"disease {n}", "patients"]} for n in range(60)]
+    found = guess(jsonl(records))
+    assert found.settings.prompt == "{tokens: }"
+    assert dict(found.fields) == {"completion": "entities"}
+    assert found.dataset is not None
+    asked = found.dataset.train[0].messages
+    assert asked[-2].content.startswith("The disease was found in all of the patients")
+    assert re.fullmatch(r"disease \d+\npatients", asked[-1].content)
+
+
+def test_a_column_of_marks_has_one_for_each_choice(jsonl: Write) -> None:
+    records = [{"q": f"{n}?", "c": ["x", "y"], "m": ["i", "ii"][: 1 + n % 2], "a": "i"} for n in range(30)]
+    path = jsonl(records)
+    settings = DataSettings(train=str(path), prompt="{q}\n{c:m}", answer="a", format="completion")
+    with pytest.raises(DataError, match=r'"m" should hold a mark for each of the 2 items of "c"; found 1 item'):
+        load(settings)
+    with pytest.raises(RecipeError, match=r'data.prompt: data.jsonl has no column "M"'):
+        load(settings.model_copy(update={"prompt": "{q}\n{c:M}"}))
