@@ -13,7 +13,7 @@ from burnish.pipeline.retention import RetentionStage
 from burnish.pipeline.reuse import take_over
 from burnish.pipeline.session import Session
 from burnish.proof.arm import Arm, Rival, build, conversation
-from burnish.proof.measure import measure
+from burnish.proof.measure import Setup, measure
 from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
 from burnish.proof.retention import PART
 from burnish.training.events import Event
@@ -29,12 +29,14 @@ def choose_prompts(session: Session) -> Iterator[Event]:
     items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
     names = candidates(prepared.recipe.proof, kind, len(train))
     yield from take_over(session, "validation", names)
+    closed = prepared.recipe.proof.effort == "none"  # then the report is about these items, and shows every metric
+    setup = session.setup if closed else session.setup.deciding()
     ended: list[Event] = []
     with session.timed("prompts", ended):
         yield Began("prompts on validation items", len(items) * len(names))
         for name in names:
             arm = build(name, session.context())
-            yield from _measured(session, arm, items, "validation", scorings_of(kind))
+            yield from _measured(session, arm, items, "validation", scorings_of(kind), setup)
         choice = choose(session.run.samples(), prepared.task.metrics[0])
         session.run.put(PROMPT, {**choice.to_json(), "examples": _examples(session, choice.best_prompt)})
     yield Chosen(tuple(_choice_lines(choice)))
@@ -146,7 +148,12 @@ def _as_needed(session: Session, arm: Arm | Rival) -> AbstractContextManager[Non
 
 
 def _measured(
-    session: Session, arm: Arm | Rival, items: Sequence[Example], part: str, scorings: Sequence[Scoring]
+    session: Session,
+    arm: Arm | Rival,
+    items: Sequence[Example],
+    part: str,
+    scorings: Sequence[Scoring],
+    setup: Setup | None = None,
 ) -> Iterator[Event]:
     """Measure chunk by chunk; each is written whole, and what stands in samples.jsonl is not measured again."""
     wanted: list[Scoring | None] = [*scorings] if arm.needs_model else [None]
@@ -158,7 +165,7 @@ def _measured(
     done = {item for item, found in seen.items() if text or found >= set(wanted)}
     start = perf_counter()
     engine = session.engine() if arm.needs_model else None
-    chunks = measure(arm, items, part=part, engine=engine, setup=session.setup, scorings=scorings, done=done)
+    chunks = measure(arm, items, part=part, engine=engine, setup=setup or session.setup, scorings=scorings, done=done)
     for lines in chunks:
         session.run.add_samples(lines)
         done |= {str(line["item"]) for line in lines}

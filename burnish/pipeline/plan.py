@@ -52,8 +52,11 @@ def minutes(prepared: Prepared, arms: Sequence[str], rate: float) -> dict[str, f
     evaluations = 5 * sum(len(d.tokens) for d in tokenized.of(dataset.validation))
     training = (visits * mean * BACKWARD[prepared.method.makes_adapter] + evaluations) / rate / 60
     tried = min(VALIDATION_ITEMS, len(dataset.validation))
-    result = {"prompts": sum(_arm(prepared, arm, tried, mean) for arm in arms) / rate / 60, "train": training}
-    if prepared.recipe.proof.effort == "none":
+    closed = prepared.recipe.proof.effort == "none"
+    written = closed or prepared.task.metrics[0].reads == "answer"  # else likelihood alone decides between prompts
+    prompts = sum(_arm(prepared, arm, tried, mean, written=written) for arm in arms)
+    result = {"prompts": prompts / rate / 60, "train": training}
+    if closed:
         return result | {"tuned": _arm(prepared, "tuned", tried, mean) / rate / 60}
     kinds = dict.fromkeys(split_name(arm)[0] for arm in arms)
     for kind in (*kinds, "tuned"):
@@ -65,15 +68,15 @@ def minutes(prepared: Prepared, arms: Sequence[str], rate: float) -> dict[str, f
     return result
 
 
-def _arm(prepared: Prepared, arm: str, items: int, mean: float) -> float:
-    """Forward tokens that an arm takes."""
+def _arm(prepared: Prepared, arm: str, items: int, mean: float, *, written: bool = True) -> float:
+    """Forward tokens that an arm takes; `written`: with answers written out."""
     kind, count = split_name(arm)
     if prepared.task.kind == "text":
         return items * mean
     examples = count * mean if kind == "similar" else count * mean / 16  # fixed examples are computed once a chunk
     if prepared.task.kind == "classify":
         return items * (mean + examples + 4 * len(prepared.task.labels))
-    return items * (mean + examples + DECODE * SHARE_OF_LENGTH * prepared.answer_tokens)
+    return items * (mean + examples + written * DECODE * SHARE_OF_LENGTH * prepared.answer_tokens)
 
 
 def plan_lines(prepared: Prepared, estimate: Mapping[str, float] | None = None) -> tuple[str, ...]:

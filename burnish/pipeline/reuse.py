@@ -31,6 +31,8 @@ def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Even
         # general texts are cut to the room that the method leaves
         if part == RETENTION and session.run.get(DATA)["room"] != other.get(DATA).get("room"):
             continue
+        if part == "validation" and _lacks_answers(session, other):
+            continue
         wanted = [
             line
             for line in latest(other.samples())
@@ -40,6 +42,13 @@ def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Even
             session.run.add_samples(wanted)
             yield Adopted(tuple(dict.fromkeys(str(line["arm"]) for line in wanted)), len(wanted), other.path.name)
             return
+
+
+def _lacks_answers(session: Session, other: RunDirectory) -> bool:
+    """Whether the other run wrote no answers for validation items that this one's report shows: `Setup.deciding`."""
+    if session.setup.metrics[0].reads == "answer":
+        return False
+    return recipe_of(session.run).proof.effort == "none" != recipe_of(other).proof.effort
 
 
 def _alike(session: Session, other: RunDirectory) -> bool:

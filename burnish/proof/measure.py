@@ -5,7 +5,7 @@ The chunks are a pure function of the items: every arm is asked in the same chun
 
 import random
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from burnish.generation.decode import Generated
@@ -64,6 +64,10 @@ class Setup:
     label_tokens: dict[tuple[tuple[int, ...], tuple[str, ...]], list[tuple[int, ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    def deciding(self) -> "Setup":
+        """For items that only decide: where likelihood does, no answer is written out that the other metrics read."""
+        return replace(self, metrics=self.metrics[:1]) if self.metrics[0].reads == "reference" else self
 
 
 def calibration_inputs(train: Sequence[Example], seed: int) -> tuple[Example, ...]:
