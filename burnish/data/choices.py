@@ -19,8 +19,8 @@ _CHOICE = re.compile(r"(option|choice|ending|candidate|alternative|answer|sol)[ 
 def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[str, list[str]]:
     """What a question of several choices lets one choose from, as the end of a prompt, and what is said about it.
 
-    A column with a list of them, marked as the answers are ("B", "2") or as a second list says; or a column for each,
-    as option1 and option2. ("", []) where a record has no choices.
+    A column with a list of them, marked as the answers are ("B", "2") or as a second list says; an object with a mark
+    before each; or a column for each, as option1 and option2. ("", []) where a record has no choices.
     """
     several = [name for name in names if _CHOICE.fullmatch(name) and name != answer]
     if len(several) > 1:
@@ -29,6 +29,10 @@ def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[s
     column = spelled(names, CHOICES, [answer or ""])
     if column is None:
         return "", []
+    keys = _keys(source, column)
+    if keys:
+        lines = [f"{key}: {{{column}.{key}}}" for key in keys]
+        return "\n\n" + "\n".join(lines), [f'the choices of the column "{column}" {BEHIND}']
     inside = source.records[0].values.get(column)
     within = [f"{column}.{key}" for key in inside] if isinstance(inside, dict) else []
     name = spelled(within, [f"{column}.{text}" for text in TEXTS]) if within else column
@@ -39,6 +43,16 @@ def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[s
     mark = _signed(source, listed, [*within, *(n for n in names if n not in (column, answer))], answers)
     ending = f"{{{name}:{mark or _counted(listed, answers)}}}".replace(":}", "}")
     return f"\n\n{ending}", [f'the choices of the column "{column}" {BEHIND}']
+
+
+def _keys(source: Source, column: str) -> list[str]:
+    """The marks that every record's object has before its choices, {"A": "red", "B": "blue"}; [] for other objects."""
+    objects = [record.values.get(column) for record in source.records[:SAMPLE]]
+    first = objects[0]
+    if not isinstance(first, dict) or len(first) < 2 or not all(len(key) == 1 and key.isalnum() for key in first):
+        return []
+    alike = all(isinstance(other, dict) and other.keys() == first.keys() for other in objects)
+    return list(first) if alike else []
 
 
 def _lists(source: Source, name: str) -> list[list[object]] | None:

@@ -266,8 +266,8 @@ def recipe_yaml(guess: Guess, data_path: str, model: str) -> str:
     ]
     if settings.fields:
         lines += [_noted(f"  fields: {_yaml(dict(settings.fields))}", "our name: your column")]
-    if settings.prompt:
-        lines += [f"  prompt: {json.dumps(settings.prompt, ensure_ascii=False)}"]
+    written = (("prompt", settings.prompt), ("answer", settings.answer))
+    lines += [f"  {name}: {json.dumps(text, ensure_ascii=False)}" for name, text in written if text]
     if settings.instruction:
         lines += ["  # put before every item; the prompted model and the tuned one get the same"]
         lines += [f"  instruction: {json.dumps(settings.instruction, ensure_ascii=False)}"]

@@ -1,5 +1,6 @@
 """Questions of several choices, and lists of words, as the public sets of the field write them."""
 
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from burnish.data.dataset import load
-from burnish.data.guess import Guess, guess
+from burnish.data.guess import Guess, guess, recipe_yaml
 from burnish.data.settings import DataSettings
 from burnish.errors import DataError, RecipeError
 
@@ -76,6 +77,36 @@ def test_choices_within_an_object_are_found(jsonl: Write) -> None:
     assert found.settings.prompt == "{question}\n\n{choices.text:choices.label}"
     assert dict(found.fields) == {"label": "answerKey"}
     assert _asked(found, "1: red\n2: blue\n3: green\n4: white")
+
+
+def test_choices_behind_marks_are_found(jsonl: Write) -> None:
+    """MedQA: {"A": ..., "B": ...}, and the answer as a text beside its letter."""
+    records = [
+        {
+            "question": f"which is {n}?",
+            "options": dict(zip("ABCD", WORDS, strict=True)),
+            "answer": f"{WORDS[n % 4]} wine of {n}",
+            "answer_idx": "ABCD"[n % 4],
+        }
+        for n in range(60)
+    ]
+    found = guess(jsonl(records))
+    assert found.settings.prompt == "{question}\n\nA: {options.A}\nB: {options.B}\nC: {options.C}\nD: {options.D}"
+    assert _asked(found, "A: red\nB: blue\nC: green\nD: white")
+
+
+def test_tags_of_words_stand_beside_each_other_too(jsonl: Write) -> None:
+    draw = random.Random(0)
+    words, tags = ["In", "Smith", "of", "Leeds", "left"], ["O", "B-PER", "I-PER", "B-LOC"]
+    records = [
+        {"tokens": [*draw.sample(words, 5), str(n), "."], "ner": [draw.choice(tags) for _ in range(7)]}
+        for n in range(40)
+    ]
+    found = guess(jsonl(records))
+    assert (found.settings.prompt, found.settings.answer) == ("{tokens: }", "{ner: }")
+    assert 'answer: "{ner: }"' in recipe_yaml(found, "data.jsonl", "m")
+    assert found.dataset is not None
+    assert {example.answer for example in found.dataset.train} <= {" ".join(record["ner"]) for record in records}
 
 
 def test_endings_that_count_from_nought_are_all_shown(jsonl: Write) -> None:
