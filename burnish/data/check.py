@@ -11,6 +11,7 @@ from burnish.data.tokenize import Encoder
 from burnish.types import TokenizedExample
 
 SHOWN = 160  # tokens of an example that are shown; more are left out in the middle of the page, never of the data
+SURPRISING = 0.05  # share of empty records from which something is said about them
 SHADES = {
     "trained": ("green", "bright_green"),
     "given": ("white", "bright_black"),
@@ -57,6 +58,10 @@ def summary(dataset: Dataset) -> list[str]:
     for reason, ids in counts.dropped_ids.items():
         shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5:,} more" if len(ids) > 5 else "")
         lines.append(f"  dropped as {reason}: {shown}")
+        if reason == "empty" and dataset.kind != "text" and len(ids) > SURPRISING * counts.given:
+            lines.append(
+                '  an empty answer is not learned; where it means something, write a word there, such as "none"'
+            )
     if counts.duplicates:
         lines.append(f"{counts.duplicates:,} records repeat an earlier one, question and answer; they are kept")
     if dataset.labels is not None:

@@ -110,10 +110,18 @@ def test_the_page_shows_what_is_trained(jsonl: Write, encoder_for: Make) -> None
     assert "60 records = " in page
     assert "1 dropped (empty)" in page
     assert "dropped as empty: data.jsonl:1" in page
+    assert "an empty answer" not in page
     assert "an answer ends with <|im_end|>" in page
     assert page.count("<|im_start|>assistant\n[[answer ") == 3
     assert page.count("<|im_end|>]]") == 3
     assert 'not part of what the model sees: the columns "who"' in page
+
+
+def test_many_empty_answers_are_not_passed_over(jsonl: Write) -> None:
+    """As in tagging, where most sentences may hold none of what is looked for."""
+    records = [{"prompt": f"q{n}", "completion": f"answer {n}" if n % 3 else []} for n in range(90)]
+    lines = summary(load(DataSettings(train=str(jsonl(records)))))
+    assert '  an empty answer is not learned; where it means something, write a word there, such as "none"' in lines
 
 
 def test_colours_cover_exactly_the_trained_tokens(jsonl: Write, encoder_for: Make, tokenizer: Any) -> None:
