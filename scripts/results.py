@@ -38,7 +38,8 @@ these files. "tuned -" is the paired difference on the same items, positive wher
 upper end of the 90 % interval, so the 95 % interval beside it may reach a little past the margin. Minutes are those of
 the machine that is named. "Opened" is what the cache of that run had seen: one with an empty cache begins at one, and
 what was opened before is told below each table. All but `cad`, `cad_fp32`, `trec6_fp32` and `trec6_h100`
-were measured before small updates survived in bf16 (docs/performance.md, "What bf16 would lose"); scores of a run anew may differ by a few items.
+were measured before small updates survived in bf16 (docs/performance.md, "What bf16 would lose"); scores of a run anew
+may differ by a few items.
 """
 
 
