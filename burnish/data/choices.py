@@ -4,14 +4,19 @@ import re
 from collections.abc import Sequence
 
 from burnish.data.layout import as_text, shown, spelled, value_at
-from burnish.data.settings import BLANK, MARKS, DataSettings
+from burnish.data.settings import BLANK, MARKS, DataSettings, placeholders
 from burnish.data.sources import Source
+from burnish.errors import RecipeError
 
 SAMPLE = 5000  # records that are looked at
 CHOICES = ("choices", "options", "alternatives", "endings", "candidates")
 TEXTS = ("text", "texts", "choice", "option")  # within an object, as ARC has them
 SIGNS = ("labels", "label", "marks", "keys", "letters", "choice_labels", "option_labels")
 BEHIND = "stand behind the question"
+PAIRS = (
+    *(("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "sentence")),
+    *(("text1", "text2"), ("text_a", "text_b")),
+)
 WORDS = 6  # items without blanks from which a list is a sentence cut into words
 _CHOICE = re.compile(r"(option|choice|ending|candidate|alternative|answer|sol)[ _]?[0-9A-Ea-e]")
 
@@ -23,8 +28,9 @@ def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[s
     before each; or a column for each, as option1 and option2. ("", []) where a record has no choices.
     """
     several = [name for name in names if _CHOICE.fullmatch(name) and name != answer]
+    answers = [as_text(record.values.get(answer or "")).strip() for record in source.records[:SAMPLE]]
     if len(several) > 1:
-        lines = [f"{name[-1]}: {{{name}}}" for name in several]
+        lines = [f"{sign}: {{{name}}}" for sign, name in zip(_ends(several, answers), several, strict=True)]
         return "\n\n" + "\n".join(lines), [f"the columns {shown(several)} {BEHIND}"]
     column = spelled(names, CHOICES, [answer or ""])
     if column is None:
@@ -39,10 +45,38 @@ def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[s
     listed = _lists(source, name) if name is not None else None
     if name is None or listed is None:
         return "", []
-    answers = [as_text(record.values.get(answer or "")).strip() for record in source.records[:SAMPLE]]
     mark = _signed(source, listed, [*within, *(n for n in names if n not in (column, answer))], answers)
     ending = f"{{{name}:{mark or _counted(listed, answers)}}}".replace(":}", "}")
     return f"\n\n{ending}", [f'the choices of the column "{column}" {BEHIND}']
+
+
+def choice_columns(names: Sequence[str]) -> set[str]:
+    """The columns that hold choices, so that none of them is taken for the question."""
+    several = {name for name in names if _CHOICE.fullmatch(name)}
+    column = spelled(names, CHOICES)
+    return (several if len(several) > 1 else set()) | ({column} if column is not None else set())
+
+
+def paired(names: Sequence[str]) -> tuple[str, str] | None:
+    """Two columns that are judged together, as premise and hypothesis are."""
+    pairs = ((spelled(names, [first]), spelled(names, [second])) for first, second in PAIRS)
+    return next(((first, second) for first, second in pairs if first is not None and second is not None), None)
+
+
+def writable(name: str) -> bool:
+    """Whether a template can name this column; some end in a colon or a full stop."""
+    try:
+        return placeholders(f"{{{name}}}") == [name]
+    except RecipeError:
+        return False
+
+
+def _ends(several: Sequence[str], answers: Sequence[str]) -> list[str]:
+    """The marks of choices in a column each: their names' own ends where the answers go by them, or as they count."""
+    own = [name[-1] for name in several]
+    mark = _counted([list(several)] * len(answers), list(answers))
+    signs = MARKS[mark][: len(several)] if mark else own
+    return signs if sum(a in signs for a in answers) > sum(a in own for a in answers) else own
 
 
 def _keys(source: Source, column: str) -> list[str]:

@@ -3,13 +3,13 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from burnish.data.choices import BEHIND, SAMPLE, beside, choices
+from burnish.data.choices import BEHIND, SAMPLE, beside, choice_columns, choices, paired, writable
 from burnish.data.collecting import put_off
 from burnish.data.dataset import Dataset, load
 from burnish.data.formats import classification, completion, text
@@ -26,7 +26,10 @@ LABEL_HINTS = (
     *("queue", "group", "status", "priority", "type", "area", "rating", "verdict", "outcome", "result", "decision"),
     *("answer", "target", "output", "urgency", "severity"),
 )
-CONTEXTS = ("context", "contexts", "passage", "passages", "abstract", "background", "document", "article")
+CONTEXTS = (
+    *("context", "contexts", "passage", "passages", "abstract", "background", "document", "article", "premise"),
+    *("dialogue", "dialog", "conversation"),
+)
 _NUMBER = re.compile(r"[-+]?[\d.,\s]+%?$")
 _STAMP = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}:\d{2}")
 
@@ -125,6 +128,8 @@ def _settings(source: Source) -> tuple[DataSettings, list[str]]:
         layout = find_layout(start, source.columns, source.path.name)
     except RecipeError:
         return _by_looks(start, source, columns)
+    if layout.name == "chat":  # a text of that name: lists of turns were found above
+        return _by_looks(start, source, columns)
     if layout.name == "text":
         return _raw(start, layout.columns["text"], columns)
     if layout.name == "classification" and not columns[layout.columns["label"]].is_label and len(source.records) > 50:
@@ -142,8 +147,16 @@ def _spelled(
     ask, answer = ("text", "label") if layout.name == "classification" else ("prompt", "completion")
     notes: list[str] = []
     changes: dict[str, object] = {}
-    context = spelled(list(columns), CONTEXTS, fields.values()) if layout.name == "completion" else None
+    pair = paired(list(columns)) if layout.name == "classification" else None
+    if pair is not None and fields.get(ask) in pair:
+        del fields[ask]
+        found = {"format": layout.name, "fields": fields, "prompt": f"{{{pair[0]}}}\n\n{{{pair[1]}}}"}
+        return start.model_copy(update=found), _others(columns, fields[answer])
+    texts = {name: column for name, column in columns.items() if layout.name == "completion" or column.is_text}
+    context = _context(texts, fields.values())
     listed, said = choices(source, list(columns), fields.get(answer))
+    if not writable(fields.get(ask, "")):
+        context, listed, said = None, "", []
     if context is not None or listed:
         before = f"{{{context}}}\n\n" if context is not None else ""
         changes["prompt"] = f"{before}{{{fields.pop(ask)}}}{listed}"
@@ -159,9 +172,18 @@ def _spelled(
     return start.model_copy(update={"format": layout.name, "fields": fields, **changes}), notes
 
 
+def _context(columns: Mapping[str, _Column], taken: Iterable[str]) -> str | None:
+    """The column of that name that stands before a question."""
+    context = spelled(list(columns), CONTEXTS, taken)
+    return context if context is not None and writable(context) else None
+
+
 def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column]) -> tuple[DataSettings, list[str]]:
     """Columns whose names say nothing: a label has few short values, a text is long."""
-    texts = sorted((c for c in columns.values() if c.is_text), key=lambda column: -column.length)
+    listed_in = choice_columns(list(columns))
+    texts = sorted(
+        (c for c in columns.values() if c.is_text and c.name not in listed_in), key=lambda column: -column.length
+    )
     labels = [column for column in columns.values() if column.is_label]
     answer = spelled([column.name for column in texts], completion.FIELDS["completion"])
     label = spelled([column.name for column in labels], LABEL_HINTS) or (
@@ -171,10 +193,7 @@ def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column
         words = spelled([c.name for c in texts if c.name != label], classification.FIELDS["text"])
         ask = words or next((column.name for column in texts if column.name != label), None)
         if ask is not None:
-            listed, said = choices(source, list(columns), label)
-            found: dict[str, object] = {"format": "classification", "fields": {"text": ask, "label": label}}
-            if listed:
-                found = {"format": "classification", "fields": {"label": label}, "prompt": f"{{{ask}}}{listed}"}
+            found, said = _labelled(source, columns, ask, label)
             return start.model_copy(update=found), [*said, *_others(columns, label)]
     if len(texts) > 1:
         names = [column.name for column in columns.values() if column in texts]
@@ -191,6 +210,23 @@ def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column
         f"{source.path.name}: cannot tell what should be learned from the columns {shown}; write a recipe with "
         "data.fields: {prompt: YOUR_COLUMN, completion: YOUR_COLUMN} or {text: YOUR_COLUMN, label: YOUR_COLUMN}"
     )
+
+
+def _labelled(
+    source: Source, columns: Mapping[str, _Column], ask: str, label: str
+) -> tuple[dict[str, object], list[str]]:
+    """A text and its label, with what the text cannot be judged without, and what is said about it."""
+    listed, said = choices(source, list(columns), label)
+    pair = paired(list(columns))
+    context = _context({name: column for name, column in columns.items() if column.is_text}, [ask, label])
+    found: dict[str, object] = {"format": "classification", "fields": {"label": label}}
+    if pair is not None and ask in pair:
+        return {**found, "prompt": f"{{{pair[0]}}}\n\n{{{pair[1]}}}"}, []
+    if (listed or context is not None) and writable(ask):
+        before = f"{{{context}}}\n\n" if context is not None else ""
+        said = [*([f'the column "{context}" stands before the question'] if before else []), *said]
+        return {**found, "prompt": f"{before}{{{ask}}}{listed}"}, said
+    return {**found, "fields": {"text": ask, "label": label}}, []
 
 
 def _raw(start: DataSettings, column: str, columns: Mapping[str, _Column]) -> tuple[DataSettings, list[str]]:

@@ -87,6 +87,8 @@ def _written(record: Record, name: str, mark: str) -> str:
     """What stands for a placeholder. Raises Fault where a column of marks does not fit the list that it marks."""
     value = value_at(record.values, name)
     if not isinstance(value, list) or not mark:
+        if mark not in ("", BLANK) and as_text(value).strip():
+            raise Fault(f'"{name}" holds no list, so its items cannot be marked; write {{{name}}}, or make it a list')
         return as_text(value)
     if mark == BLANK:
         return BLANK.join(as_text(item) for item in value)

@@ -147,3 +147,94 @@ def test_a_column_of_marks_has_one_for_each_choice(jsonl: Write) -> None:
         load(settings)
     with pytest.raises(RecipeError, match=r'data.prompt: data.jsonl has no column "M"'):
         load(settings.model_copy(update={"prompt": "{q}\n{c:M}"}))
+
+
+PAIRS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"goal": "How to {n}", "sol1": "up {n}", "sol2": "and down again {n}", "label": [0, 1]},
+        "{goal}\n\n0: {sol1}\n1: {sol2}",
+    ),  # PIQA
+    (
+        {"ind": "{n}", "ctx": "A man walks {n}", "endings": ["on and on {n}", "up the hill {n}"], "label": ["0", "1"]},
+        "{ctx}\n\n{endings:0}",  # HellaSwag
+    ),
+    (
+        {
+            "context": "Kim met {n} of them",
+            "question": "why?",
+            "answerA": "for fun",
+            "answerB": "for work",
+            "label": ["1", "2"],
+        },
+        "{context}\n\n{question}\n\n1: {answerA}\n2: {answerB}",  # Social IQa
+    ),
+    ({"question": "is it {n}", "passage": "It is said to be {n}", "label": [0, 1]}, "{passage}\n\n{question}"),  # BoolQ
+    (
+        {"premise": "It rains, {n} drops", "hypothesis": "It is wet {n}", "label": [0, 1]},
+        "{premise}\n\n{hypothesis}",
+    ),  # NLI
+    (
+        {"sentence1": "It rains {n}", "sentence2": "It is wet {n}", "label": [0, 1]},
+        "{sentence1}\n\n{sentence2}",
+    ),  # MRPC
+    ({"question": "what is {n}", "sentence": "It is wet {n}", "label": [0, 1]}, "{question}\n\n{sentence}"),  # QNLI
+    (
+        {
+            "premise": "Rain fell {n}",
+            "choice1": "wet",
+            "choice2": "dry",
+            "question": ["cause", "effect"],
+            "label": [0, 1],
+        },
+        "{premise}\n\n{question}\n\n0: {choice1}\n1: {choice2}",  # COPA
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("columns", "prompt"), PAIRS, ids=["piqa", "hellaswag", "siqa", "boolq", "nli", "mrpc", "qnli", "copa"]
+)
+def test_nothing_that_a_question_needs_is_left_out(jsonl: Write, columns: dict[str, Any], prompt: str) -> None:
+    """The columns of the field's public sets, as their authors publish them."""
+
+    def value(given: Any, n: int) -> Any:
+        if isinstance(given, list) and "{" not in str(given):
+            return given[n % 2]
+        return (
+            [item.replace("{n}", str(n)) for item in given] if isinstance(given, list) else given.replace("{n}", str(n))
+        )
+
+    found = guess(jsonl([{name: value(given, n) for name, given in columns.items()} for n in range(60)]))
+    assert found.settings.prompt == prompt
+    assert dict(found.fields) == {"label": "label"}
+    assert found.kind == "classify"
+
+
+def test_dialogues_in_a_text_are_no_chat_records(jsonl: Write) -> None:
+    """SAMSum; and with a question and choices."""
+    records = [
+        {"id": f"{n}x", "dialogue": f"A: hi {n}\nB: hello", "summary": f"A greets B, time {n}"} for n in range(60)
+    ]
+    found = guess(jsonl(records, "samsum.jsonl"))
+    assert (found.format, dict(found.fields)) == ("completion", {"prompt": "dialogue", "completion": "summary"})
+    asked = [
+        {"dialogue": f"A: hi {n}\nB: hello", "question": f"who is {n}?", "choices": WORDS, "answer": "ABCD"[n % 4]}
+        for n in range(60)
+    ]
+    assert guess(jsonl(asked, "dream.jsonl")).settings.prompt == "{dialogue}\n\n{question}\n\n{choices:A}"
+
+
+def test_columns_that_no_template_can_name_are_still_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = "".join(f"text number {n},what is {n}?,some answer {n}\n" for n in range(60))
+    path.write_text("Context:,Question:,Answer:\n" + rows, encoding="utf-8")
+    found = guess(path)
+    assert found.settings.prompt is None
+    assert dict(found.fields) == {"prompt": "Question:", "completion": "Answer:"}
+
+
+def test_marks_need_a_list(jsonl: Write) -> None:
+    """A cell of a CSV that looks like a list is a text, and would stand there without the letters that answers name."""
+    path = jsonl([{"q": f"{n}?", "options": "['red', 'blue']", "a": "A"} for n in range(30)])
+    with pytest.raises(DataError, match=r'"options" holds no list, so its items cannot be marked'):
+        load(DataSettings(train=str(path), prompt="{q}\n{options:A}", answer="a", format="completion"))
