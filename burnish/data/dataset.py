@@ -14,13 +14,13 @@ from pathlib import Path
 
 from burnish.data.collecting import put_off
 from burnish.data.labels import found_labels, refuse_outsiders, variants
-from burnish.data.layout import Fault, Layout, as_text, find_layout, shown, value_at
+from burnish.data.layout import MISSING, Fault, Layout, as_text, find_layout, instructed, shown, value_at
 from burnish.data.passages import passages
 from burnish.data.settings import DataSettings
 from burnish.data.sources import Record, Source, read_source
 from burnish.data.split import asked_for, auto_held_out, auto_validation, cut, draw, input_key
 from burnish.errors import DataError, RecipeError, listed
-from burnish.types import Example, Message, TaskKind
+from burnish.types import Example, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class _Reading:
         records: Sequence[Record] = source.records
         layout = known or find_layout(self.settings, source.columns, source.path.name)
         if known is not None:
-            _same_columns(known, source.columns, source.path.name)
+            _same_columns(known, self.settings, source.columns, source.path.name)
         if source.kind == "txt" and len(records) == 1:
             records = passages(records[0], source.path.name if name is None else name)
             self.notes.append(f"{source.path.name}: one text, taken as {len(records)} passages of whole paragraphs")
@@ -156,8 +156,10 @@ def load(settings: DataSettings, *, task_kind: str = "auto", source: Source | No
     parts, labels, unused = _split(settings, kind, train, given, reading)
     reading.notes += _unused_columns(layout, source, settings)
     counts = _counts(reading, parts, labels, unused, variants(train) if kind == "classify" else ())
+    said = settings.instruction
     prompted = {
-        name: tuple(_instructed(example, settings.instruction) for example in part) for name, part in parts.items()
+        name: tuple(replace(e, messages=instructed(e.messages, said)) for e in part) if said else tuple(part)
+        for name, part in parts.items()
     }
     return Dataset(
         prompted["train"],
@@ -255,17 +257,6 @@ def _duplicates(examples: Sequence[Example]) -> int:
     return len(examples) - len(Counter((input_key(example), example.answer) for example in examples))
 
 
-def _instructed(example: Example, instruction: str | None) -> Example:
-    """The instruction and a blank line before the first user turn."""
-    if instruction is None:
-        return example
-    first = next(at for at, message in enumerate(example.messages) if message.role == "user")
-    message = example.messages[first]
-    turns = list(example.messages)
-    turns[first] = Message("user", f"{instruction}\n\n{message.content}", message.trained)
-    return replace(example, messages=tuple(turns))
-
-
 def _kind(task_kind: str, layout: Layout) -> TaskKind:
     kind: TaskKind = layout.format.KIND
     if task_kind in ("auto", kind):
@@ -302,11 +293,10 @@ def _names(settings: DataSettings) -> dict[str, str | None]:
     return names
 
 
-def _same_columns(layout: Layout, columns: Sequence[str], name: str) -> None:
+def _same_columns(layout: Layout, settings: DataSettings, columns: Sequence[str], name: str) -> None:
     """The columns of a further file must be those of train."""
-    missing = [
-        column for column in sorted(layout.needed()) if column.split(".")[0] not in columns and column not in columns
-    ]
+    needed = layout.needed() | {column for column in (settings.slice, settings.group) if column is not None}
+    missing = [column for column in sorted(needed) if column.split(".")[0] not in columns and column not in columns]
     if missing:
         raise DataError(f'{name}: has no column "{missing[0]}", which train has; it has {shown(columns)}')
 
@@ -315,7 +305,8 @@ def _column(record: Record, name: str | None) -> str | None:
     """A column's text, None where it is blank."""
     if name is None:
         return None
-    text = as_text(value_at(record.values, name)) if name in record.values else ""
+    value = value_at(record.values, name)
+    text = "" if value is MISSING else as_text(value)
     return text if text.strip() else None
 
 

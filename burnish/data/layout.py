@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from burnish.data.settings import BLANK, MARKS, DataSettings, pieces, placeholders
@@ -99,6 +99,16 @@ def _written(record: Record, name: str, mark: str) -> str:
     if not isinstance(signs, list) or len(value) > len(signs):  # none is left out for want of a sign
         return as_text(value)
     return "\n".join(f"{as_text(sign)}: {as_text(item)}" for sign, item in zip(signs, value, strict=False))
+
+
+def instructed(turns: tuple[Message, ...], instruction: str | None) -> tuple[Message, ...]:
+    """The instruction and a blank line before the first user turn, or else before whatever opens the conversation."""
+    if instruction is None:
+        return turns
+    plain = [at for at, turn in enumerate(turns) if turn.role != "system"]
+    first = next((at for at in plain if turns[at].role == "user"), plain[0])
+    turn = replace(turns[first], content=f"{instruction}\n\n{turns[first].content}")
+    return (*turns[:first], turn, *turns[first + 1 :])
 
 
 class _Missing:

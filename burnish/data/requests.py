@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from burnish.data.layout import Fault, Layout, find_layout
+from burnish.data.layout import Fault, Layout, find_layout, instructed
 from burnish.data.settings import DataSettings, placeholders
 from burnish.data.sources import Record, read_source
 from burnish.errors import DataError, RecipeError, listed
@@ -28,16 +28,17 @@ def read_requests(
         )
     source = read_source(path)
     answers = [columns[field] for field in ANSWER_FIELDS if field in columns]
-    if settings.answer:
-        template = settings.answer if "{" in settings.answer else "{" + settings.answer + "}"
-        answers += placeholders(template)
+    written = placeholders(settings.answer) if settings.answer and "{" in settings.answer else []
+    left_aside = [*answers, *written, *([settings.answer] if settings.answer and not written else [])]
     known = settings.model_copy(
         update={"format": format_name, "fields": dict(columns), "slice": None, "group": None, "labels": None}
     )
     try:
-        layout = find_layout(known, [*source.columns, *(a for a in answers if a not in source.columns)], path.name)
+        layout = find_layout(known, [*source.columns, *(a for a in left_aside if a not in source.columns)], path.name)
     except RecipeError as error:
         raise DataError(f"{error} (these are the columns that training used)") from None
+    if layout.answer:  # what it is made of may stand in the prompt, too
+        layout = replace(layout, answer=STAND_IN)
     found, problems = [], []
     for record in source.records:
         try:
@@ -49,7 +50,8 @@ def read_requests(
             problems.append(f"{record.where}: asks nothing; take the record out")
             continue
         last = max(at for at, turn in enumerate(turns) if turn.trained)
-        found.append((record.id, _instructed(turns[:last], settings.instruction)))
+        asked = tuple(Message(turn.role, turn.content) for turn in turns[:last])
+        found.append((record.id, instructed(asked, settings.instruction)))
     if problems:
         raise DataError(listed(problems))
     return found
@@ -69,12 +71,3 @@ def _answered(record: Record, layout: Layout, answers: list[str]) -> Record:
     else:
         values |= dict.fromkeys(answers, STAND_IN)
     return replace(record, values=values)
-
-
-def _instructed(turns: tuple[Message, ...], instruction: str | None) -> tuple[Message, ...]:
-    plain = tuple(Message(turn.role, turn.content) for turn in turns)
-    if instruction is None:
-        return plain
-    first = next(at for at, turn in enumerate(plain) if turn.role == "user")
-    asked = Message("user", f"{instruction}\n\n{plain[first].content}")
-    return (*plain[:first], asked, *plain[first + 1 :])

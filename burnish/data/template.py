@@ -218,8 +218,3 @@ def _read(name: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path.name}: is not UTF-8; a chat template is a text file") from None
-
-
-def rendered_request(messages: Sequence[Message]) -> str:
-    """Messages as one text that names their roles, whatever the chat template."""
-    return "\x1e".join(f"{message.role}\x1f{message.content}" for message in messages)

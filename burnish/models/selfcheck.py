@@ -8,7 +8,7 @@ import copy
 import hashlib
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -59,11 +59,10 @@ def self_check(model: PreTrainedModel, weights_sha256: str) -> Verdict:
         verdict = Verdict(bool(known["packed"]), known["reason"])
     except (OSError, ValueError, KeyError, AssertionError):
         verdict = _checked(model)
-        try:
-            note.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(note, {"packed": verdict.packed, "reason": verdict.reason})
-        except OSError:
-            pass  # a cache that cannot be written only costs time
+        if verdict.packed:  # a failure may be want of memory, and is tried again
+            with suppress(OSError):  # a cache that cannot be written only costs time
+                note.parent.mkdir(parents=True, exist_ok=True)
+                files.write_json(note, {"packed": verdict.packed, "reason": verdict.reason})
     _attend_through(model, attention.NAME if verdict.packed else "eager")
     return verdict
 
@@ -82,7 +81,8 @@ def _attend_through(model: PreTrainedModel, name: str) -> None:
 def _key(model: PreTrainedModel, weights_sha256: str) -> str:
     """What the result depends on: weights, config, versions, and the code that is checked and checks."""
     modules: tuple[ModuleType, ...] = (attention, head, inspect.getmodule(self_check) or attention)
-    parts = [weights_sha256, model.config.to_json_string(), torch.__version__, transformers.__version__]
+    versions = [torch.__version__, transformers.__version__]
+    parts = [weights_sha256, model.config.to_json_string(), *versions, model.device.type]
     parts += [inspect.getsource(module) for module in modules]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 

@@ -19,6 +19,7 @@ from burnish.methods.peft_format import load_adapter
 from burnish.models.adapters import adapter_names, frame_of, remove
 from burnish.models.at_once import at_once
 from burnish.models.attention import KEPT_UP_TO
+from burnish.models.dropout import training_on
 from burnish.models.load import Base
 from burnish.models.seams import layers_of
 from burnish.report.numbers import memory
@@ -133,7 +134,9 @@ def _measured(base: Base, method: Method, documents: Sequence[TokenizedExample])
         text = (tokens * (places // len(tokens) + 1))[:places]
         document = TokenizedExample("probe", text, (False,) + (True,) * (places - 1))
         row = batch_of([document], frame=frame_of(base.model), round_to=1)
-        found.append(kept_bytes(base.model, row.to(base.device)))
+        row = row.to(base.device)
+        with training_on(row, 0, 0):  # as in training: what dropout keeps, too
+            found.append(kept_bytes(base.model, row))
     squared, each, constant = (0.0, 0.0, *np.polyfit(probes, found, len(probes) - 1))[-3:]
     if squared < 0:
         squared, (each, constant) = 0.0, np.polyfit(probes, found, 1)

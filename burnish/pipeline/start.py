@@ -178,7 +178,7 @@ def with_base(loaded: Loaded, base: Base, dataset: Dataset, task: Task, method: 
     if found is not None:
         numbers |= {"micro_batch_tokens": found.micro_batch_tokens, "recompute": found.recompute}
     answers = [document.targets for document in train] if task.kind != "text" else []
-    limit = min(answer_limit(answers, recipe.task.max_answer_tokens), max(1, base.context // 2))
+    limit = answer_limit(answers, recipe.task.max_answer_tokens, base.context)
     settings = recipe.task.model_copy(update={"kind": task.kind, "max_answer_tokens": limit})
     if settings.metric == "auto":
         settings = settings.model_copy(update={"metric": task.metrics[0].name})

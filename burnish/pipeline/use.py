@@ -10,12 +10,12 @@ from burnish.data.requests import read_requests
 from burnish.errors import DataError, RecipeError, RunError
 from burnish.export import merged, peft
 from burnish.files import append_jsonl, read_jsonl
-from burnish.generation.decode import generate
 from burnish.models.adapters import frame_of
 from burnish.pipeline.directory import DATA, PROMPT, RunDirectory
 from burnish.pipeline.events import Progress
 from burnish.pipeline.tuned import Tuned, load_tuned, load_untuned, recipe_of
 from burnish.proof.arm import Arm, ArmContext, Rival, build
+from burnish.proof.engine import ModelEngine
 from burnish.proof.prompting import Choice
 from burnish.registry import did_you_mean
 from burnish.types import Example, Message
@@ -69,8 +69,7 @@ def _answers(tuned: Tuned, requests: Sequence[Sequence[Message]]) -> list[dict[s
         raise DataError(
             f"a request has {max(long)} tokens; with an answer of {tuned.max_answer_tokens} at most {room} fit"
         )
-    limit, stops = tuned.max_answer_tokens, tuned.encoder.stop_ids
-    found = generate(tuned.base.model, prompts, stop_ids=stops, max_new_tokens=limit)
+    found = ModelEngine(tuned.base.model, tuned.encoder.stop_ids, tuned.max_answer_tokens).generate(prompts)
     return [{"answer": tuned.encoder.answer_text(f.tokens), "stopped_by": f.stopped_by} for f in found]
 
 

@@ -113,11 +113,20 @@ def tried_metric(task: Task, train: Sequence[Example]) -> str | None:
     )
 
 
-def answer_limit(training_answers: Sequence[int], setting: int | str) -> int:
-    """Longest answer in tokens: given, or 1.5 times the longest training answer (`training_answers` in tokens)."""
-    if isinstance(setting, int):
-        return setting
-    return max(1, math.ceil(1.5 * max(training_answers, default=1)))
+def answer_limit(training_answers: Sequence[int], setting: int | str, context: int) -> int:
+    """Longest answer in tokens: given, or 1.5 times the longest training answer (`training_answers` in tokens).
+
+    An answer has half of the model's `context` at most, unless more is given. Raises RecipeError where that leaves no
+    room for a question.
+    """
+    if not isinstance(setting, int):
+        return max(1, min(math.ceil(1.5 * max(training_answers, default=1)), context // 2))
+    if setting >= context:
+        raise RecipeError(
+            f"task.max_answer_tokens: {setting:,} leaves no room for a question in the model's context of "
+            f"{context:,} tokens; give less, or auto"
+        )
+    return setting
 
 
 def _label_set(train: Sequence[Example]) -> tuple[str, ...]:

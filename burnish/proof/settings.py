@@ -35,7 +35,8 @@ class TaskSettings(BaseModel):
     )
     metric: str | MetricChoice = Field(default="auto", description="auto, a metric's name, or {name | path, options}.")
     max_answer_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto", description="Longest answer in tokens; auto is 1.5 times the longest training answer."
+        default="auto",
+        description="Longest answer in tokens; auto: 1.5 times the longest training answer, at most half the context.",
     )
 
 

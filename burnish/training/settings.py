@@ -49,8 +49,8 @@ class TrainingSettings(BaseModel):
     )
     micro_batch_tokens: Count | Auto = Field(
         default="auto",
-        description="tokens computed at once, beside what several records begin with; changes memory, not results; "
-        "auto: 512 (8,192 on CUDA), or fewer where `memory` asks for it",
+        description="tokens computed at once, beside what several records begin with; changes memory, and "
+        "results by rounding alone; auto: 512 (8,192 on CUDA), or fewer where `memory` asks for it",
     )
     memory: Bytes | Auto = Field(
         default="auto",

@@ -6,6 +6,6 @@ A format module has
     KIND       the task that records of this format usually mean
     RANK       the format with the lowest rank is taken where several fit
     COMPANIONS the other columns beside which `auto` takes this format (any of a file's: None)
-    PROMPTED   whether `data.prompt`, `data.answer` and `data.instruction` apply
+    PROMPTED   whether `data.prompt` and `data.answer` apply
     turns(record, layout) -> the messages of one record; () where it is empty; raises Fault where it is wrong
 """

@@ -168,6 +168,20 @@ def test_a_group_of_the_held_out_file_is_overlap_too(jsonl: Write) -> None:
     assert dataset.counts.dropped == {"overlap": 20}
 
 
+def test_a_group_within_an_object_is_one_too(jsonl: Write) -> None:
+    records = [{**record, "meta": {"who": f"c{n % 9}"}} for n, record in enumerate(_records(90))]
+    groups = [{e.group for e in part} for part in _parts(_load(jsonl, records, group="meta.who")).values()]
+    assert sum(map(len, groups)) == 9
+    assert None not in set().union(*groups)
+
+
+def test_a_file_without_the_group_is_refused(jsonl: Write) -> None:
+    held_out = jsonl([{"text": "new", "label": "label 0"}], "test.jsonl")
+    records = [{**record, "who": f"c{n % 4}"} for n, record in enumerate(_records(80))]
+    with pytest.raises(DataError, match=r'test.jsonl: has no column "who", which train has'):
+        _load(jsonl, records, held_out=str(held_out), group="who")
+
+
 def test_files_of_one_name_have_ids_apart_and_the_same_file_is_refused(tmp_path: Path, jsonl: Write) -> None:
     train, test = jsonl(_records(60), "a/data.jsonl"), jsonl(_records(99)[60:], "b/data.jsonl")
     dataset = load(DataSettings(train=str(train), held_out=str(test)))

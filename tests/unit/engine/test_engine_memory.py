@@ -30,6 +30,15 @@ DOCUMENTS = [TokenizedExample(f"d{n}", tuple(range(3, 3 + n)), (False,) + (True,
 METHODS = ["full", "lora", "bottleneck", "prefix", "prompt", "ia3"]
 
 
+def test_what_dropout_keeps_is_counted(base: Base) -> None:
+    kept = []
+    for dropout in (0.0, 0.1):
+        method = method_from({"name": "lora", "dropout": dropout})
+        with room._attached(base, method):
+            kept.append(room._measured(base, method, DOCUMENTS).each)
+    assert kept[1] > 1.3 * kept[0]
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     return load_base(str(tiny_directory(tmp_path_factory.mktemp("memory") / "model", "llama")))

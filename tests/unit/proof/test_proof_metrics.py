@@ -194,5 +194,9 @@ def test_settings() -> None:
             TaskSettings.model_validate(wrong)
     with pytest.raises(ValueError):
         ProofSettings(few_shot=(0,))
-    assert answer_limit([3, 7], "auto") == 11
-    assert answer_limit([3, 7], 5) == 5
+    assert answer_limit([3, 7], "auto", 99) == 11
+    assert answer_limit([3, 90], "auto", 99) == 49
+    assert answer_limit([3, 7], 5, 99) == 5
+    assert answer_limit([3, 7], 60, 99) == 60, "what is given is not lowered"
+    with pytest.raises(RecipeError, match="120 leaves no room for a question in the model's context of 99 tokens"):
+        answer_limit([3, 7], 120, 99)
