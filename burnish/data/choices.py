@@ -45,8 +45,11 @@ def choices(source: Source, names: Sequence[str], answer: str | None) -> tuple[s
     listed = _lists(source, name) if name is not None else None
     if name is None or listed is None:
         return "", []
-    mark = _signed(source, listed, [*within, *(n for n in names if n not in (column, answer))], answers)
-    ending = f"{{{name}:{mark or _counted(listed, answers)}}}".replace(":}", "}")
+    mark = _counted(listed, answers)
+    if not mark or not all(a in MARKS[mark][: len(given)] for a, given in zip(answers, listed, strict=True)):
+        others = [*within, *(other for other in names if other not in (column, answer))]
+        mark = _signed(source, listed, others, answers) or mark
+    ending = f"{{{name}:{mark}}}" if mark else f"{{{name}}}"
     return f"\n\n{ending}", [f'the choices of the column "{column}" {BEHIND}']
 
 
@@ -97,10 +100,7 @@ def _lists(source: Source, name: str) -> list[list[object]] | None:
 
 
 def _signed(source: Source, listed: list[list[object]], names: Sequence[str], answers: list[str]) -> str:
-    """The column whose lists mark the choices and hold the answers, where letters or numbers alone do not; or ""."""
-    mark = _counted(listed, answers)
-    if mark and all(answer in MARKS[mark][: len(given)] for answer, given in zip(answers, listed, strict=True)):
-        return ""
+    """The column whose lists mark the choices and hold the answers, or ""."""
     for name in (name for name in names if name.rpartition(".")[2].casefold() in SIGNS):
         signs = _lists(source, name)
         if signs is not None and all(

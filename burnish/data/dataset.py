@@ -14,7 +14,7 @@ from pathlib import Path
 
 from burnish.data.collecting import put_off
 from burnish.data.labels import found_labels, refuse_outsiders, variants
-from burnish.data.layout import MISSING, Fault, Layout, as_text, find_layout, instructed, shown, value_at
+from burnish.data.layout import MISSING, Fault, Layout, as_text, find_layout, instructed, is_among, shown, value_at
 from burnish.data.passages import passages
 from burnish.data.settings import DataSettings
 from burnish.data.sources import Record, Source, read_source
@@ -296,7 +296,7 @@ def _names(settings: DataSettings) -> dict[str, str | None]:
 def _same_columns(layout: Layout, settings: DataSettings, columns: Sequence[str], name: str) -> None:
     """The columns of a further file must be those of train."""
     needed = layout.needed() | {column for column in (settings.slice, settings.group) if column is not None}
-    missing = [column for column in sorted(needed) if column.split(".")[0] not in columns and column not in columns]
+    missing = [column for column in sorted(needed) if not is_among(column, columns)]
     if missing:
         raise DataError(f'{name}: has no column "{missing[0]}", which train has; it has {shown(columns)}')
 

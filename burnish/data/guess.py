@@ -147,35 +147,42 @@ def _spelled(
     ask, answer = ("text", "label") if layout.name == "classification" else ("prompt", "completion")
     notes: list[str] = []
     changes: dict[str, object] = {}
-    pair = paired(list(columns)) if layout.name == "classification" else None
-    if pair is not None and fields.get(ask) in pair:
+    classify = layout.name == "classification"
+    prompt, said = _prompt(source, columns, fields[ask], fields.get(answer), fields.values(), classify=classify)
+    if prompt is not None:
+        changes["prompt"] = prompt
         del fields[ask]
-        found = {"format": layout.name, "fields": fields, "prompt": f"{{{pair[0]}}}\n\n{{{pair[1]}}}"}
-        return start.model_copy(update=found), _others(columns, fields[answer])
-    texts = {name: column for name, column in columns.items() if layout.name == "completion" or column.is_text}
-    context = _context(texts, fields.values())
-    listed, said = choices(source, list(columns), fields.get(answer))
-    if not writable(fields.get(ask, "")):
-        context, listed, said = None, "", []
-    if context is not None or listed:
-        before = f"{{{context}}}\n\n" if context is not None else ""
-        changes["prompt"] = f"{before}{{{fields.pop(ask)}}}{listed}"
-    if context is not None:
-        notes.append(f'the column "{context}" stands before the question')
     notes += said
     if layout.name == "completion" and columns[fields[answer]].is_label:
         fields = {"label": fields[answer], **({"text": fields[ask]} if ask in fields else {})}
         notes.append(f'the column "{fields["label"]}" holds few different answers, so they are taken as labels')
         return start.model_copy(update={"format": "classification", "fields": fields, **changes}), notes
-    if layout.name == "classification":
+    if classify:
         notes += _others(columns, fields["label"])
     return start.model_copy(update={"format": layout.name, "fields": fields, **changes}), notes
 
 
-def _context(columns: Mapping[str, _Column], taken: Iterable[str]) -> str | None:
-    """The column of that name that stands before a question."""
-    context = spelled(list(columns), CONTEXTS, taken)
-    return context if context is not None and writable(context) else None
+def _prompt(
+    source: Source,
+    columns: Mapping[str, _Column],
+    ask: str,
+    answer: str | None,
+    taken: Iterable[str],
+    *,
+    classify: bool,
+) -> tuple[str | None, list[str]]:
+    """A question with what it cannot be judged without, and what is said about it; (None, []) where it stands alone."""
+    pair = paired(list(columns)) if classify else None
+    if pair is not None and ask in pair:
+        return f"{{{pair[0]}}}\n\n{{{pair[1]}}}", []
+    context = spelled([name for name, column in columns.items() if column.is_text or not classify], CONTEXTS, taken)
+    listed, notes = choices(source, list(columns), answer)
+    if context is not None and writable(context):
+        notes = [f'the column "{context}" stands before the question', *notes]
+        before = f"{{{context}}}\n\n"
+    else:
+        before = ""
+    return (f"{before}{{{ask}}}{listed}", notes) if (before or listed) and writable(ask) else (None, [])
 
 
 def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column]) -> tuple[DataSettings, list[str]]:
@@ -193,7 +200,9 @@ def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column
         words = spelled([c.name for c in texts if c.name != label], classification.FIELDS["text"])
         ask = words or next((column.name for column in texts if column.name != label), None)
         if ask is not None:
-            found, said = _labelled(source, columns, ask, label)
+            prompt, said = _prompt(source, columns, ask, label, [ask, label], classify=True)
+            fields = {"label": label, **({"text": ask} if prompt is None else {})}
+            found = {"format": "classification", "fields": fields, "prompt": prompt}
             return start.model_copy(update=found), [*said, *_others(columns, label)]
     if len(texts) > 1:
         names = [column.name for column in columns.values() if column in texts]
@@ -210,23 +219,6 @@ def _by_looks(start: DataSettings, source: Source, columns: Mapping[str, _Column
         f"{source.path.name}: cannot tell what should be learned from the columns {shown}; write a recipe with "
         "data.fields: {prompt: YOUR_COLUMN, completion: YOUR_COLUMN} or {text: YOUR_COLUMN, label: YOUR_COLUMN}"
     )
-
-
-def _labelled(
-    source: Source, columns: Mapping[str, _Column], ask: str, label: str
-) -> tuple[dict[str, object], list[str]]:
-    """A text and its label, with what the text cannot be judged without, and what is said about it."""
-    listed, said = choices(source, list(columns), label)
-    pair = paired(list(columns))
-    context = _context({name: column for name, column in columns.items() if column.is_text}, [ask, label])
-    found: dict[str, object] = {"format": "classification", "fields": {"label": label}}
-    if pair is not None and ask in pair:
-        return {**found, "prompt": f"{{{pair[0]}}}\n\n{{{pair[1]}}}"}, []
-    if (listed or context is not None) and writable(ask):
-        before = f"{{{context}}}\n\n" if context is not None else ""
-        said = [*([f'the column "{context}" stands before the question'] if before else []), *said]
-        return {**found, "prompt": f"{before}{{{ask}}}{listed}"}, said
-    return {**found, "fields": {"text": ask, "label": label}}, []
 
 
 def _raw(start: DataSettings, column: str, columns: Mapping[str, _Column]) -> tuple[DataSettings, list[str]]:

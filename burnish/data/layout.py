@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
-from burnish.data.settings import BLANK, MARKS, DataSettings, pieces, placeholders
+from burnish.data.settings import BLANK, MARKS, DataSettings, columns_of, pieces, placeholders
 from burnish.data.sources import Record
 from burnish.errors import RecipeError
 from burnish.registry import did_you_mean, module_named, names_in
@@ -61,10 +61,10 @@ class Layout:
 
     def filled(self, record: Record, template: str) -> str:
         """A template such as "{question}" with the record's columns in it; "" where all of them are empty."""
-        for name in placeholders(template):
+        parts = pieces(template)
+        for name in columns_of(parts):
             if value_at(record.values, name) is MISSING:
                 raise Fault(f'has no field "{name}", which "{template}" names; it has {shown(record.values)}')
-        parts = pieces(template)
         fillings = [_written(record, name, mark) if name is not None else "" for _, name, mark in parts]
         if any(name is not None for _, name, _ in parts) and not any(filling.strip() for filling in fillings):
             return ""
@@ -131,6 +131,11 @@ def value_at(values: Mapping[str, object], column: str) -> object:
         else:
             return MISSING
     return found
+
+
+def is_among(column: str, columns: Sequence[str]) -> bool:
+    """Whether a file with these columns has this one, or what it leads into by dots."""
+    return column in columns or column.split(".")[0] in columns
 
 
 def as_text(value: object) -> str:
@@ -214,9 +219,7 @@ def _fit(name: str, form: Format, settings: DataSettings, columns: Sequence[str]
         elif (column := spelled(columns, spellings, taken)) is not None:
             found[field] = column
             taken.add(column)
-    answer = settings.answer
-    if answer is not None and "{" not in answer:
-        answer = "{" + answer + "}"
+    answer = settings.answer_template
     supplied = (["prompt", "text", "instruction"] if settings.prompt else []) + (
         ["completion", "label", "output"] if answer else []
     )
@@ -254,11 +257,10 @@ def _check_names(settings: DataSettings, columns: Sequence[str], name: str) -> N
     named += [("data.group", settings.group)] if settings.group else []
     if settings.prompt:
         named += [("data.prompt", column) for column in placeholders(settings.prompt)]
-    if settings.answer:
-        template = settings.answer if "{" in settings.answer else "{" + settings.answer + "}"
-        named += [("data.answer", column) for column in placeholders(template)]
+    if settings.answer_template:
+        named += [("data.answer", column) for column in placeholders(settings.answer_template)]
     for place, column in named:
-        if column not in columns and column.split(".")[0] not in columns:
+        if not is_among(column, columns):
             raise RecipeError(
                 f'{place}: {name} has no column "{column}"; it has {shown(columns)}.{did_you_mean(column, columns)}'
             )

@@ -28,8 +28,7 @@ def read_requests(
         )
     source = read_source(path)
     answers = [columns[field] for field in ANSWER_FIELDS if field in columns]
-    written = placeholders(settings.answer) if settings.answer and "{" in settings.answer else []
-    left_aside = [*answers, *written, *([settings.answer] if settings.answer and not written else [])]
+    left_aside = [*answers, *placeholders(settings.answer_template or "")]
     known = settings.model_copy(
         update={"format": format_name, "fields": dict(columns), "slice": None, "group": None, "labels": None}
     )

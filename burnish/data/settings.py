@@ -1,6 +1,8 @@
 """The `data:` section of a recipe."""
 
+import functools
 import string
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -30,15 +32,24 @@ MARKS = {
 BLANK = " "  # {tokens: }: the items of a list with a blank between instead of a line each
 
 
+Piece = tuple[str, str | None, str]  # text, column after it, how its list is written
+
+
 def placeholders(template: str) -> list[str]:
     """The columns that a template such as "{question}" needs, those of marks included. Raises RecipeError."""
-    named = [(name, mark) for _, name, mark in pieces(template) if name is not None]
+    return columns_of(pieces(template))
+
+
+def columns_of(parts: Iterable[Piece]) -> list[str]:
+    """The columns that these pieces of a template need."""
+    named = [(name, mark) for _, name, mark in parts if name is not None]
     return [
         column for name, mark in named for column in (name, mark) if column is name or mark not in ("", BLANK, *MARKS)
     ]
 
 
-def pieces(template: str) -> list[tuple[str, str | None, str]]:
+@functools.cache
+def pieces(template: str) -> tuple[Piece, ...]:
     """(text, column after it, how its list is written) of a template; `{{` is a brace. Raises RecipeError.
 
     `{choices:A}` (a, 1, 0) writes a list with a letter or a number before each item, `{choices:labels}` with the items
@@ -59,7 +70,7 @@ def pieces(template: str) -> list[tuple[str, str | None, str]]:
                 "write {column}, and {{ or }} for a brace that belongs to the text"
             )
         found.append((text, name, mark or ""))
-    return found
+    return tuple(found)
 
 
 def _plain_name(name: str) -> bool:
@@ -114,6 +125,11 @@ class DataSettings(BaseModel):
     """At most so many records of train and of held_out."""
     seed: int = Field(default=0, ge=0)
     """Chooses the split and the draw of `limit`."""
+
+    @property
+    def answer_template(self) -> str | None:
+        """`answer` as a template: a column's plain name stands for the column."""
+        return self.answer if self.answer is None or "{" in self.answer else "{" + self.answer + "}"
 
     @field_validator("prompt", "answer")
     @classmethod

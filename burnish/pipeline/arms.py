@@ -14,7 +14,7 @@ from burnish.pipeline.reuse import take_over
 from burnish.pipeline.session import Session
 from burnish.proof.arm import Arm, Rival, build, conversation
 from burnish.proof.measure import Setup, measure
-from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items
+from burnish.proof.prompting import Choice, candidates, choose, scorings_of, validation_items, writes_answers
 from burnish.proof.retention import PART
 from burnish.training.events import Event
 from burnish.types import Example, Scoring
@@ -29,8 +29,8 @@ def choose_prompts(session: Session) -> Iterator[Event]:
     items = validation_items(prepared.dataset.validation, prepared.recipe.training.seed)
     names = candidates(prepared.recipe.proof, kind, len(train))
     yield from take_over(session, "validation", names)
-    closed = prepared.recipe.proof.effort == "none"  # then the report is about these items, and shows every metric
-    setup = session.setup if closed else session.setup.deciding()
+    written = writes_answers(prepared.recipe.proof, session.setup.metrics[0])
+    setup = session.setup if written else session.setup.deciding()
     ended: list[Event] = []
     with session.timed("prompts", ended):
         yield Began("prompts on validation items", len(items) * len(names))

@@ -10,7 +10,7 @@ from burnish.models.attention import forward_hidden
 from burnish.pipeline.retention import retention_tokens
 from burnish.pipeline.start import Prepared
 from burnish.proof.arm import split_name
-from burnish.proof.prompting import VALIDATION_ITEMS
+from burnish.proof.prompting import VALIDATION_ITEMS, writes_answers
 from burnish.proof.verdict import reachable
 from burnish.training.settings import TrainingSettings
 from burnish.types import TokenizedExample
@@ -52,11 +52,10 @@ def minutes(prepared: Prepared, arms: Sequence[str], rate: float) -> dict[str, f
     evaluations = 5 * sum(len(d.tokens) for d in tokenized.of(dataset.validation))
     training = (visits * mean * BACKWARD[prepared.method.makes_adapter] + evaluations) / rate / 60
     tried = min(VALIDATION_ITEMS, len(dataset.validation))
-    closed = prepared.recipe.proof.effort == "none"
-    written = closed or prepared.task.metrics[0].reads == "answer"  # else likelihood alone decides between prompts
+    written = writes_answers(prepared.recipe.proof, prepared.task.metrics[0])
     prompts = sum(_arm(prepared, arm, tried, mean, written=written) for arm in arms)
     result = {"prompts": prompts / rate / 60, "train": training}
-    if closed:
+    if prepared.recipe.proof.effort == "none":
         return result | {"tuned": _arm(prepared, "tuned", tried, mean) / rate / 60}
     kinds = dict.fromkeys(split_name(arm)[0] for arm in arms)
     for kind in (*kinds, "tuned"):

@@ -13,6 +13,7 @@ from burnish.pipeline.directory import DATA, RECIPE, RunDirectory
 from burnish.pipeline.events import Adopted
 from burnish.pipeline.session import Session
 from burnish.pipeline.tuned import recipe_of
+from burnish.proof.prompting import writes_answers
 from burnish.proof.retention import PART as RETENTION
 from burnish.proof.summary import KEY, latest
 from burnish.training.events import Event
@@ -46,9 +47,8 @@ def take_over(session: Session, part: str, arms: Sequence[str]) -> Iterator[Even
 
 def _lacks_answers(session: Session, other: RunDirectory) -> bool:
     """Whether the other run wrote no answers for validation items that this one's report shows: `Setup.deciding`."""
-    if session.setup.metrics[0].reads == "answer":
-        return False
-    return recipe_of(session.run).proof.effort == "none" != recipe_of(other).proof.effort
+    ours, theirs = (writes_answers(recipe_of(run).proof, session.setup.metrics[0]) for run in (session.run, other))
+    return ours and not theirs
 
 
 def _alike(session: Session, other: RunDirectory) -> bool:

@@ -66,8 +66,8 @@ class Setup:
     )
 
     def deciding(self) -> "Setup":
-        """For items that only decide: where likelihood does, no answer is written out that the other metrics read."""
-        return replace(self, metrics=self.metrics[:1]) if self.metrics[0].reads == "reference" else self
+        """With the deciding metric alone: no answer is written out that only the others would read."""
+        return replace(self, metrics=self.metrics[:1])
 
 
 def calibration_inputs(train: Sequence[Example], seed: int) -> tuple[Example, ...]:

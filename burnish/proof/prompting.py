@@ -98,6 +98,11 @@ def best_scoring(tried: Sequence[Tried], arm: str, metric: LoadedMetric) -> Trie
     return min(rows, key=lambda row: (-metric.sign * row.value, _rank(row.scoring)))
 
 
+def writes_answers(settings: ProofSettings, metric: LoadedMetric) -> bool:
+    """Whether validation items are answered in full: not where likelihood decides, unless the report is theirs."""
+    return metric.reads == "answer" or settings.effort == "none"
+
+
 def choose(lines: Sequence[Line], metric: LoadedMetric) -> Choice:
     """The best scoring of each arm, the best number of examples of each kind, and the best prompt of all.
 
